@@ -1,0 +1,178 @@
+#include "core/aggregator.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah)
+{
+    memset(aggregator, 0, sizeof *aggregator);
+    charge_init(&aggregator->charge, charge_Ah);
+    if (!isnan(charge_Ah))
+        aggregator->charge.capacity_Ah = capacity_Ah;
+    aggregator->saved_charge_Ah = charge_Ah;
+}
+
+bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
+{
+    const struct {
+        bool known;
+        const char *path;
+    } needs[] = {
+        {!isnan(reading->voltage_V), "/Dc/0/Voltage"},
+        {!isnan(reading->current_A), "/Dc/0/Current"},
+        {!isnan(reading->soc_pct), "/Soc"},
+        {config->own_charge_parameters || !isnan(reading->charge_voltage_max_V), "/Info/MaxChargeVoltage"},
+        {config->own_charge_parameters || !isnan(reading->charge_current_max_A), "/Info/MaxChargeCurrent"},
+        {config->own_charge_parameters || !isnan(reading->discharge_current_max_A),
+         "/Info/MaxDischargeCurrent"},
+        {!config->own_charge_parameters || pack_reading_has_cells(reading), "/System/MaxCellVoltage"},
+    };
+
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        if (!needs[i].known) {
+            *missing = needs[i].path;
+            return false;
+        }
+    }
+    *missing = NULL;
+    return true;
+}
+
+/* Full and empty by the reference's rules for limits that are merged. */
+static void charge_anchors(const struct config *config, const struct bank *bank, struct charge_input *in)
+{
+    in->full = bank->cell_voltage_max_V.value >= config->max_cell_voltage_soc_full_V;
+    in->empty = config->zero_soc && bank->cell_voltage_min_V.value <= config->min_cell_voltage_soc_empty_V;
+}
+
+/* A charge that was saved without its capacity (written by hand, or by another program) is that of the
+ * whole bank: it means nothing while packs are still joining a bank of unknown size. */
+static bool is_settling(struct aggregator *aggregator, const struct config *config, double time_s,
+                        size_t packs)
+{
+    if (packs != aggregator->packs_before) {
+        aggregator->packs_before = packs;
+        aggregator->packs_change_s = time_s;
+    }
+    return config->nr_of_batteries == CONFIG_NOT_SET && !isnan(aggregator->charge.charge_Ah) &&
+           isnan(aggregator->charge.capacity_Ah) && time_s - aggregator->packs_change_s < AGGREGATOR_SETTLE_S;
+}
+
+static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
+                                      double time_s, const struct bank *bank, double current_A)
+{
+    struct charge_input in = {
+        .time_s = time_s, .current_A = current_A, .capacity_Ah = bank->capacity_installed_Ah};
+
+    if (is_settling(aggregator, config, time_s, bank->packs))
+        return CHARGE_EVENT_NONE;
+    if (isnan(aggregator->charge.charge_Ah))
+        charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
+    charge_anchors(config, bank, &in);
+    return charge_step(&aggregator->charge, &in, config->battery_efficiency);
+}
+
+/* SoC and its kin: from our counter when the user chose it and it knows, else from the packs. */
+static void show_charge(const struct aggregator *aggregator, const struct config *config, bool low_soc,
+                        struct aggregate *out)
+{
+    const struct charge_counter *counter = &aggregator->charge;
+
+    if (config->own_soc && !isnan(charge_soc_pct(counter))) {
+        out->soc_pct = charge_soc_pct(counter);
+        out->capacity_Ah = counter->charge_Ah;
+        out->consumed_Ah = charge_consumed_Ah(counter);
+        out->time_to_go_s = charge_time_to_go_s(counter, out->current.current_A, low_soc);
+    } else {
+        out->soc_pct = out->bank.soc_pct;
+        out->capacity_Ah = out->bank.capacity_Ah;
+        out->consumed_Ah = out->bank.consumed_Ah;
+        out->time_to_go_s = out->bank.time_to_go_s;
+    }
+}
+
+static void cap_limit(struct limit *limit, const struct limit *whole, size_t missing)
+{
+    if (!(limit->value > whole->value))
+        return;
+    limit->value = whole->value;
+    snprintf(limit->reason, sizeof limit->reason, "%zu pack%s missing, not raised", missing,
+             missing == 1 ? "" : "s");
+}
+
+/* The bank without one of its packs must not be driven harder than the whole one was. */
+static void never_raise_while_missing(struct aggregator *aggregator, size_t missing, struct limits *limits)
+{
+    if (missing == 0) {
+        aggregator->whole = *limits;
+        aggregator->was_whole = true;
+    } else if (aggregator->was_whole) {
+        cap_limit(&limits->charge_voltage, &aggregator->whole.charge_voltage, missing);
+        cap_limit(&limits->charge_current, &aggregator->whole.charge_current, missing);
+        cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current, missing);
+    }
+}
+
+/* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL
+ * stands, for without it Venus sees no BMS at all. */
+static void retreat(const struct aggregator *aggregator, struct limits *limits)
+{
+    static const char reason[] = "No pack is on the bus";
+
+    limits->charge_voltage.value = aggregator->whole.charge_voltage.value;
+    limits->charge_current.value = 0;
+    limits->discharge_current.value = 0;
+    snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "%s", reason);
+    snprintf(limits->charge_current.reason, LIMIT_REASON_MAX, "%s", reason);
+    snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
+}
+
+static void say_missing(const struct aggregator_input *in, struct bank *bank)
+{
+    if (in->packs_missing == 0)
+        return;
+    bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], in->pack_count == 0 ? 2 : 1);
+    bank->modules_offline = fmax(bank->modules_offline, 0) + (double)in->packs_missing;
+}
+
+void aggregator_step(struct aggregator *aggregator, const struct config *config,
+                     const struct aggregator_input *in, struct aggregate *out)
+{
+    bank_merge(in->packs, in->pack_count, &out->bank);
+    bank_current(config, &out->bank, in->sources, in->source_count, &out->current);
+    out->packs_online = (double)in->pack_count;
+    out->packs_missing = (double)in->packs_missing;
+
+    if (in->pack_count == 0) {
+        out->current.current_A = NAN;
+        out->current.power_W = NAN;
+    }
+    out->charge_event = count_charge(aggregator, config, in->time_s, &out->bank, out->current.current_A);
+    out->charge_gap_s = aggregator->charge.gap_s;
+    show_charge(aggregator, config, in->low_soc, out);
+
+    limits_merge(config, in->packs, in->pack_count, NULL, &out->limits);
+    if (in->pack_count == 0)
+        retreat(aggregator, &out->limits);
+    else
+        never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
+    say_missing(in, &out->bank);
+}
+
+bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config)
+{
+    const struct charge_counter *counter = &aggregator->charge;
+
+    if (isnan(counter->charge_Ah) || isnan(counter->capacity_Ah))
+        return false;
+    if (isnan(aggregator->saved_charge_Ah))
+        return true;
+    return fabs(counter->charge_Ah - aggregator->saved_charge_Ah) >=
+           config->charge_save_precision * counter->capacity_Ah;
+}
+
+void aggregator_charge_saved(struct aggregator *aggregator)
+{
+    aggregator->saved_charge_Ah = aggregator->charge.charge_Ah;
+}

@@ -1,0 +1,70 @@
+/* One pass from readings to what is shown: bank, current, charge, limits, in this order, on a snapshot.
+ * Whoever has readings and a clock can run it: the daemon on the bus, a test, a replay. */
+#ifndef CORE_AGGREGATOR_H
+#define CORE_AGGREGATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/bank.h"
+#include "core/charge.h"
+#include "core/config.h"
+#include "core/current.h"
+#include "core/limits.h"
+
+enum {
+    AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
+    AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
+};
+
+/* A snapshot of the world. */
+struct aggregator_input {
+    double time_s;                   /* monotonic */
+    const struct pack *const *packs; /* those present, in a stable order */
+    size_t pack_count;
+    size_t packs_missing; /* were in the bank and are not on the bus now */
+    const struct source *const *sources;
+    size_t source_count;
+    bool low_soc; /* the system says so */
+};
+
+/* What is shown. Unknown is NAN or "". */
+struct aggregate {
+    struct bank bank; /* alarms and module counts include what we say ourselves */
+    struct bank_current current;
+    struct limits limits;
+    double soc_pct;
+    double capacity_Ah; /* remaining */
+    double consumed_Ah;
+    double time_to_go_s;
+    double packs_online;
+    double packs_missing;
+    enum charge_event charge_event; /* of this step, for the log */
+    double charge_gap_s;            /* length of the gap, with CHARGE_EVENT_GAP */
+};
+
+/* What is remembered from one step to the next. */
+struct aggregator {
+    struct charge_counter charge;
+    double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
+    struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
+    bool was_whole;
+    size_t packs_before;   /* in the last step */
+    double packs_change_s; /* when their number changed */
+};
+
+/* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */
+void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah);
+
+void aggregator_step(struct aggregator *aggregator, const struct config *config,
+                     const struct aggregator_input *in, struct aggregate *out);
+
+/* True when the charge moved by CHARGE_SAVE_PRECISION of the capacity since it was last saved. */
+bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config);
+void aggregator_charge_saved(struct aggregator *aggregator);
+
+/* A pack tells enough to be part of the bank: voltage, current, SoC, and limits of its own or, under
+ * OWN_CHARGE_PARAMETERS, cells. *missing names the first thing it lacks (NULL = nothing). */
+bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing);
+
+#endif

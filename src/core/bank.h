@@ -1,0 +1,96 @@
+/* Packs in, one bank out. Merging is arithmetic on a snapshot: no history, no clock. What no pack knows
+ * stays unknown; what one pack does not know never spoils what the others do. */
+#ifndef CORE_BANK_H
+#define CORE_BANK_H
+
+#include <stddef.h>
+
+#include "core/alarms.h"
+#include "core/reading.h"
+
+enum { BANK_ID_MAX = 2 * READING_TEXT_MAX };
+
+/* The limits that a pack showed last: they stand while it shows none, so that no limit of the bank
+ * rises because a value became unknown. */
+struct pack_limits {
+    double charge_voltage_max_V;
+    double charge_current_max_A;
+    double discharge_current_max_A;
+};
+
+/* A pack as the bank sees it. */
+struct pack {
+    char name[READING_TEXT_MAX]; /* unique in the bank, never empty */
+    struct pack_reading reading;
+    struct pack_limits last; /* NAN until it showed one; kept by pack_remember_limits */
+};
+
+/* Carries the limits that the reading knows over into pack->last. Call it after each change. */
+void pack_remember_limits(struct pack *pack);
+
+/* The highest or lowest of something, and whose it is. */
+struct extreme {
+    double value;         /* NAN when unknown */
+    int pack;             /* index into the packs, -1 when unknown */
+    char id[BANK_ID_MAX]; /* "House 1: C7", "" when unknown */
+};
+
+struct bank {
+    size_t packs; /* how many were merged */
+
+    double voltage_V;     /* mean of those that know theirs */
+    double current_A;     /* sum, unknown if any is */
+    double power_W;       /* sum; a pack without it counts V * I */
+    double temperature_C; /* mean */
+    double cells_sum_V;   /* mean; a pack without /Voltages/Sum: sum of its cells, else its voltage */
+
+    struct extreme cell_voltage_max_V;
+    struct extreme cell_voltage_min_V;
+    struct extreme cell_temperature_max_C;
+    struct extreme cell_temperature_min_C;
+    double cell_voltage_diff_V; /* highest - lowest of the bank */
+    double cells_in_series;     /* of a pack; unknown when packs disagree */
+
+    double soc_pct; /* weighted by installed capacity; plain mean if one pack's capacity is unknown */
+    double soh_pct; /* likewise */
+    double capacity_installed_Ah; /* sums, unknown if any is */
+    double capacity_Ah;           /* a pack without it counts SoC * installed */
+    double consumed_Ah;
+    double time_to_go_s; /* weighted by installed capacity, unknown if any is */
+
+    double low_voltage_V;   /* highest of the packs': the first pack that must stop */
+    double allow_charge;    /* lowest known: all must allow */
+    double allow_discharge; /* lowest known */
+    double allow_balance;   /* lowest known */
+    double balancing;       /* highest known */
+
+    double modules_online; /* sums, unknown if any is */
+    double modules_offline;
+    double modules_blocking_charge;
+    double modules_blocking_discharge;
+    double alarm[ALARM_COUNT]; /* highest known */
+
+    double charge_cycles;      /* mean of those that know theirs */
+    double charged_energy_kWh; /* sums, unknown if any is */
+    double discharged_energy_kWh;
+    double drawn_Ah;
+};
+
+/* Merges n packs in parallel into *out. n = 0 gives a bank that knows nothing. */
+void bank_merge(const struct pack *const packs[], size_t n, struct bank *out);
+
+/* Highest and lowest cell of one pack, NAN when unknown: the further out of the single cells and the
+ * pack's own extreme, so that neither can hide a peak. cell is the 1-based cell, 0 when the value is the
+ * pack's own. Any output may be NULL. */
+double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell);
+double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell);
+
+/* Sum of the cells of one pack: /Voltages/Sum, else the sum of its cells if all are known, else its
+ * terminal voltage, else NAN. */
+double pack_cells_sum_V(const struct pack_reading *reading);
+
+/* True when the pack says so: allow_charge (allow_discharge) is 0. */
+int pack_blocks_charge(const struct pack_reading *reading);
+int pack_blocks_discharge(const struct pack_reading *reading);
+
+#endif

@@ -1,0 +1,84 @@
+/* What the user decided: plain data that settings.c fills from settings.ini and the rooms of core/
+ * obey. Each member is named after its key; settings.c holds type, range, default and help. */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/curve.h"
+
+enum {
+    CONFIG_TEXT_MAX = 64,
+    CONFIG_NAMES_MAX = 16,
+    CONFIG_NOT_SET = -1, /* a count that the user leaves to us */
+};
+
+enum shunt_choice { SHUNTS_NONE, SHUNTS_ALL, SHUNTS_LISTED };
+
+struct name_list {
+    size_t count;
+    char name[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX];
+};
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+struct config {
+    /* The bank. */
+    int nr_of_batteries;         /* CONFIG_NOT_SET = take what is found */
+    int nr_of_cells_per_battery; /* CONFIG_NOT_SET = as the packs say */
+    int nr_of_mppts;             /* CONFIG_NOT_SET = all found */
+
+    /* Which services are what. */
+    char battery_service_name[CONFIG_TEXT_MAX];
+    char dcload_service_name[CONFIG_TEXT_MAX];
+    char multi_keyword[CONFIG_TEXT_MAX]; /* "" = none */
+    char mppt_keyword[CONFIG_TEXT_MAX];  /* "" = none */
+    char battery_product_name_path[CONFIG_TEXT_MAX];
+    char battery_product_name[CONFIG_TEXT_MAX]; /* "" = every pack */
+    char battery_instance_name_path[CONFIG_TEXT_MAX];
+    char smartshunt_name_keyword[CONFIG_TEXT_MAX];
+    char smartshunt_instance_name_path[CONFIG_TEXT_MAX];
+
+    /* Which measurements make the bank current. */
+    bool current_from_victron;
+    enum shunt_choice use_smartshunts;
+    struct name_list smartshunts; /* instances or names, when SHUNTS_LISTED */
+    bool invert_smartshunts;
+    bool smartshunt_as_battery_current;
+    bool ignore_smartshunt_absence;
+
+    /* State of charge. */
+    bool own_soc;
+    bool zero_soc;
+    double max_cell_voltage_soc_full_V;
+    double min_cell_voltage_soc_empty_V;
+    double charge_save_precision; /* share of the capacity */
+    double battery_efficiency;    /* of the charge going in */
+
+    /* Charge control. */
+    bool own_charge_parameters;
+    double charge_voltage_V[12]; /* per cell, January first */
+    double balancing_voltage_V;  /* per cell */
+    int balancing_repetition_days;
+    double max_cell_voltage_V;
+    double min_cell_voltage_V;
+    double min_cell_hysteresis_V;
+    double cell_diff_max_V;
+    double max_charge_current_A;
+    double max_discharge_current_A;
+    bool max_charge_current_set; /* the user wrote it: it caps merged limits too */
+    bool max_discharge_current_set;
+    struct curve charge_curve;    /* cell voltage V -> share of max_charge_current_A */
+    struct curve discharge_curve; /* cell voltage V -> share of max_discharge_current_A */
+    bool keep_max_cvl;
+
+    /* Output. */
+    int update_interval_data_s;
+    int update_coalesce_ms;
+    bool send_cell_voltages;
+    enum log_level logging;
+    int log_period_s; /* 0 = no periodic line */
+};
+
+#endif

@@ -1,0 +1,46 @@
+/* Which measurements make the bank current: the packs' own, or what the Victron devices measure. */
+#ifndef CORE_CURRENT_H
+#define CORE_CURRENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/bank.h"
+#include "core/config.h"
+#include "core/reading.h"
+
+/* What a current source is to the bank. */
+enum source_kind {
+    SOURCE_MULTI,         /* vebus: + into the battery; counts 0 while not connected */
+    SOURCE_MPPT,          /* + into the battery */
+    SOURCE_SHUNT_BATTERY, /* a shunt as battery monitor: + into the battery */
+    SOURCE_SHUNT_LOAD,    /* a shunt as DC meter: + is what the load takes */
+};
+
+struct source {
+    enum source_kind kind;
+    char name[READING_TEXT_MAX]; /* for messages */
+    struct source_reading reading;
+};
+
+struct bank_current {
+    double current_A; /* + charges, NAN when unknown */
+    double power_W;
+    bool from_victron;         /* false: the packs' own */
+    char missing[BANK_ID_MAX]; /* from_victron was wished but this part cannot be read; "" if none */
+};
+
+/* The bank's current and power.
+ *   current_from_victron: I = I_multi + sum I_mppt +- shunts, P = V I. If a part cannot be read, or
+ *   fewer MPPTs are there than nr_of_mppts says (more: the first nr_of_mppts count), or no source at
+ *   all, the packs' own current and power stand in and `missing` names the part.
+ *   smartshunt_as_battery_current: the first battery shunt alone is the bank current.
+ *   Shunts: config->use_smartshunts chooses; the caller passes only those chosen; battery shunts add,
+ *   load shunts subtract, inverted with invert_smartshunts. A shunt that config lists by name but that
+ *   is not there: the caller passes it as a source with unknown current; with
+ *   ignore_smartshunt_absence it is left out instead.
+ * Source of the formulas: the reference behaviour, "Bank current when CURRENT_FROM_VICTRON". */
+void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
+                  size_t n, struct bank_current *out);
+
+#endif

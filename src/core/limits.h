@@ -1,0 +1,40 @@
+/* CVL, CCL and DCL, and why: the three numbers that Venus obeys. A reason is data like the number
+ * itself; users see it on the bus, in `status` and in the log. */
+#ifndef CORE_LIMITS_H
+#define CORE_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/bank.h"
+#include "core/config.h"
+
+enum { LIMIT_REASON_MAX = 128 };
+
+struct limit {
+    double value;                  /* V or A, NAN when unknown */
+    char reason[LIMIT_REASON_MAX]; /* "Lowest of the packs: House 2", "" only when value is NAN */
+};
+
+struct limits {
+    struct limit charge_voltage;    /* CVL, V */
+    struct limit charge_current;    /* CCL, A, >= 0 */
+    struct limit discharge_current; /* DCL, A, >= 0 */
+    bool charge_blocked;            /* a pack blocks charging */
+    bool discharge_blocked;
+};
+
+/* Limits merged from those of the packs (OWN_CHARGE_PARAMETERS = False).
+ *   CVL: the lowest of the packs. With keep_max_cvl the highest until all packs are in float (their
+ *   charge_mode begins with "Float"), then the lowest; but a pack with a cell at max_cell_voltage_V or
+ *   above pulls CVL down to its own.
+ *   CCL, DCL: the lowest over the packs of limit_i / share_i, where share_i (> 0, sum 1; NULL = 1/n
+ *   each) is the part of the bank current that pack i takes; 0 when a pack blocks; capped by the
+ *   user's maximum if set.
+ *   A pack that shows no limit counts with its last known one (pack->last); without any, the bank's
+ *   limit is unknown.
+ * Source: the reference behaviour, "Merging", with the share rule of circuit theory. */
+void limits_merge(const struct config *config, const struct pack *const packs[], size_t n,
+                  const double share[], struct limits *out);
+
+#endif
