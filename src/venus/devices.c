@@ -1,0 +1,181 @@
+#include "venus/devices.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "venus/discovery.h"
+
+void devices_init(struct devices *devices, const struct config *config, const struct inputs *inputs)
+{
+    memset(devices, 0, sizeof *devices);
+    devices->config = config;
+    devices->inputs = inputs;
+}
+
+void devices_clear(struct devices *devices)
+{
+    while (devices->count > 0)
+        devices_remove(devices, devices->device[devices->count - 1]);
+}
+
+static void reading_clear(struct device *device)
+{
+    switch (device->device_class) {
+    case CLASS_BATTERY:
+        pack_reading_clear(&device->pack.reading);
+        pack_remember_limits(&device->pack);
+        break;
+    case CLASS_SOURCE:
+        source_reading_clear(&device->source.reading);
+        break;
+    case CLASS_SYSTEM:
+        device->system.low_soc = NAN;
+        break;
+    case CLASS_SETTINGS:
+        device->settings = (struct settings_reading){.overvoltage_feed_in = NAN};
+        break;
+    case CLASS_COUNT:
+        break;
+    }
+}
+
+struct device *devices_add(struct devices *devices, const char *service, enum device_class device_class)
+{
+    struct device *device;
+
+    if (devices->count == DEVICES_MAX)
+        return NULL;
+    device = calloc(1, sizeof *device);
+    if (!device)
+        return NULL;
+    snprintf(device->service, sizeof device->service, "%s", service);
+    device->device_class = device_class;
+    if (device_class == CLASS_BATTERY)
+        device->pack.last = (struct pack_limits){NAN, NAN, NAN};
+    reading_clear(device);
+    devices->device[devices->count++] = device;
+    return device;
+}
+
+static size_t device_index(const struct devices *devices, const struct device *device)
+{
+    size_t i = 0;
+
+    while (devices->device[i] != device)
+        i++;
+    return i;
+}
+
+void devices_remove(struct devices *devices, struct device *device)
+{
+    size_t i = device_index(devices, device);
+
+    memmove(&devices->device[i], &devices->device[i + 1], (devices->count - i - 1) * sizeof(struct device *));
+    devices->count--;
+    free(device);
+    discovery_name_packs(devices);
+}
+
+static void *device_reading(struct device *device)
+{
+    switch (device->device_class) {
+    case CLASS_BATTERY:
+        return &device->pack.reading;
+    case CLASS_SOURCE:
+        return &device->source.reading;
+    case CLASS_SYSTEM:
+        return &device->system;
+    case CLASS_SETTINGS:
+    case CLASS_COUNT:
+        break;
+    }
+    return &device->settings;
+}
+
+enum input_result devices_store(struct devices *devices, struct device *device, int index,
+                                const struct value *value)
+{
+    enum input_result result =
+        inputs_store(devices->inputs, device->device_class, index, value, device_reading(device));
+
+    if (result != INPUT_SAME && inputs_is_identity(devices->inputs, device->device_class, index))
+        device->identity_changed = true;
+    return result;
+}
+
+/* A stable order whatever the order of arrival: by instance, then by service. */
+static int device_order(const void *a, const void *b)
+{
+    const struct device *first = *(struct device *const *)a;
+    const struct device *second = *(struct device *const *)b;
+    double by_instance = discovery_instance(first) - discovery_instance(second);
+
+    if (by_instance < 0 || by_instance > 0) /* an unknown instance compares as neither */
+        return by_instance < 0 ? -1 : 1;
+    return strcmp(first->service, second->service);
+}
+
+bool devices_settle(struct devices *devices, struct device *device)
+{
+    enum device_role role;
+    bool member = false;
+    bool changed;
+
+    if (device->device_class == CLASS_BATTERY)
+        pack_remember_limits(&device->pack);
+    if (device->member && !device->identity_changed)
+        return false; /* the common case, many times a second */
+    role = discovery_role(devices->config, devices->inputs, device);
+    if (role == ROLE_PACK)
+        member =
+            device->member || pack_is_complete(devices->config, &device->pack.reading, &device->waits_for);
+    changed = role != device->role || member != device->member;
+    device->role = role;
+    device->member = member;
+    device->identity_changed = false;
+    discovery_as_source(devices->config, device);
+    if (changed)
+        qsort(devices->device, devices->count, sizeof(struct device *), device_order);
+    return discovery_name_packs(devices) || changed;
+}
+
+size_t devices_packs(const struct devices *devices, const struct pack *packs[], size_t max)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count && count < max; i++) {
+        if (devices->device[i]->member)
+            packs[count++] = &devices->device[i]->pack;
+    }
+    return count;
+}
+
+size_t devices_count_role(const struct devices *devices, enum device_role role)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count; i++)
+        count += devices->device[i]->role == role;
+    return count;
+}
+
+const struct system_reading *devices_system(const struct devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->device[i]->role == ROLE_SYSTEM)
+            return &devices->device[i]->system;
+    }
+    return NULL;
+}
+
+bool devices_instance_taken(const struct devices *devices, int instance)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->device[i]->device_class == CLASS_BATTERY &&
+            devices->device[i]->pack.reading.device_instance == instance)
+            return true;
+    }
+    return false;
+}

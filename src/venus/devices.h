@@ -1,0 +1,92 @@
+/* The devices that are on the bus, each with its reading and its role: pack, shunt, Multi, MPPT. Fed
+ * value by value, from the bus or from anywhere else; hands out the snapshot that core/ works on. */
+#ifndef VENUS_DEVICES_H
+#define VENUS_DEVICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/aggregator.h"
+#include "core/config.h"
+#include "venus/inputs.h"
+
+enum {
+    DEVICE_SERVICE_MAX = 256, /* D-Bus names are at most 255 bytes */
+    DEVICES_MAX = 256,
+    DEVICE_PATHS_MAX = 256, /* rows that a table of inputs may have */
+};
+
+enum device_role {
+    ROLE_UNDECIDED, /* it has not said enough yet */
+    ROLE_PACK,
+    ROLE_SHUNT, /* battery monitor or DC meter */
+    ROLE_MULTI,
+    ROLE_MPPT,
+    ROLE_SYSTEM,
+    ROLE_SETTINGS,
+    ROLE_OTHER, /* nothing for us: an aggregate, a battery without limits and cells, ... */
+};
+
+const char *device_role_name(enum device_role role);
+
+struct device {
+    char service[DEVICE_SERVICE_MAX];
+    enum device_class device_class;
+    enum device_role role;
+    bool scanned;          /* has said all it has at least once */
+    bool member;           /* a pack that is in the bank: it has shown a complete reading */
+    bool identity_changed; /* since the last devices_settle */
+    uint64_t implausible_said[DEVICE_PATHS_MAX / 64]; /* a bit for each path, for the log */
+    const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
+    union {
+        struct pack pack;     /* CLASS_BATTERY */
+        struct source source; /* CLASS_SOURCE; also what a shunt in battery mode counts as */
+        struct system_reading system;
+        struct settings_reading settings;
+    };
+    struct source as_source; /* CLASS_BATTERY in ROLE_SHUNT: its reading as a source */
+};
+
+struct devices {
+    const struct config *config;
+    const struct inputs *inputs;
+    struct device *device[DEVICES_MAX]; /* sorted: instance, then service, once known */
+    size_t count;
+};
+
+/* The class of a service by its name; false when we do not read it at all. Our own name and those of
+ * other aggregates are never an input. */
+bool devices_class_of(const struct config *config, const char *service, enum device_class *device_class);
+
+void devices_init(struct devices *devices, const struct config *config, const struct inputs *inputs);
+void devices_clear(struct devices *devices);
+
+/* A service comes. NULL when out of memory or DEVICES_MAX is reached. */
+struct device *devices_add(struct devices *devices, const char *service, enum device_class device_class);
+void devices_remove(struct devices *devices, struct device *device);
+
+/* One value of it. */
+enum input_result devices_store(struct devices *devices, struct device *device, int index,
+                                const struct value *value);
+
+/* After the values of an instant: decides the role anew, keeps the pack's last limits, and gives every
+ * pack a name of its own. True when the role, a name or the membership changed. */
+bool devices_settle(struct devices *devices, struct device *device);
+
+/* Fills packs (up to max) with the members, in a stable order; the number of them. */
+size_t devices_packs(const struct devices *devices, const struct pack *packs[], size_t max);
+
+/* Fills sources with what may make the bank current: Multis, MPPTs, chosen shunts; a chosen shunt that
+ * is not here counts as one that cannot be read (absent provides its storage, at least
+ * CONFIG_NAMES_MAX). The number of them. */
+size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
+                       size_t max);
+
+size_t devices_count_role(const struct devices *devices, enum device_role role);
+const struct system_reading *devices_system(const struct devices *devices); /* NULL when not here */
+
+/* True when a battery service other than ours has this instance. */
+bool devices_instance_taken(const struct devices *devices, int instance);
+
+#endif

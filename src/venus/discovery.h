@@ -1,0 +1,30 @@
+/* Which service is what: a pack, a shunt, a Multi, an MPPT, or nothing for us; and what a pack is
+ * called, so that no two packs of a bank share a name. */
+#ifndef VENUS_DISCOVERY_H
+#define VENUS_DISCOVERY_H
+
+#include "venus/devices.h"
+
+/* The role by what the device has shown so far. A battery service is
+ *   an aggregate (never an input): ProductId 0xBA44, or "Aggregat" in its product name;
+ *   a shunt: SMARTSHUNT_NAME_KEYWORD, "SmartShunt" or "BMV" in its product name;
+ *   a pack: BATTERY_PRODUCT_NAME in its product name or, when that is empty, it shows a charge voltage
+ *   limit or cells. */
+enum device_role discovery_role(const struct config *config, const struct inputs *inputs,
+                                const struct device *device);
+
+/* /DeviceInstance, NAN when unknown or the class has none. */
+double discovery_instance(const struct device *device);
+
+/* Fills in what the device is as a source of current: kind, name and, for a shunt, its measurements. */
+void discovery_as_source(const struct config *config, struct device *device);
+
+/* Gives every pack its name: the text at BATTERY_INSTANCE_NAME_PATH, else its serial, else its product
+ * and instance; packs that claim the same are told apart by serial or, when that is the same or empty,
+ * by instance, and at last by service. True when a name changed. */
+bool discovery_name_packs(struct devices *devices);
+
+/* True when two packs claim the name that this one claims. */
+bool discovery_name_shared(const struct devices *devices, const struct device *device);
+
+#endif

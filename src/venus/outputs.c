@@ -1,0 +1,349 @@
+#include "venus/outputs.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "version.h"
+
+/* One path that follows a field of struct aggregate: a double for 'i' and 'd', a char array for 's'. */
+struct output {
+    struct item_def item;
+    size_t offset;
+};
+
+#define OF(member) offsetof(struct aggregate, member)
+#define REAL(path, decimals, unit, member, help)                                  \
+    {                                                                             \
+        {path, 'd', decimals, ROUND_NEAREST, unit, NULL, help, false}, OF(member) \
+    }
+#define LIMIT(path, decimals, unit, member, help)                              \
+    {                                                                          \
+        {path, 'd', decimals, ROUND_DOWN, unit, NULL, help, false}, OF(member) \
+    }
+#define WHOLE(path, unit, member, help)                                    \
+    {                                                                      \
+        {path, 'i', 0, ROUND_NEAREST, unit, NULL, help, false}, OF(member) \
+    }
+#define NAMED(path, names, member, help)                                    \
+    {                                                                       \
+        {path, 'i', 0, ROUND_NEAREST, NULL, names, help, false}, OF(member) \
+    }
+#define WORDS(path, member, help)                                          \
+    {                                                                      \
+        {path, 's', 0, ROUND_NEAREST, NULL, NULL, help, false}, OF(member) \
+    }
+
+static const char *const yes_no[] = {"No", "Yes", NULL};
+static const char *const alarm_levels[] = {"Ok", "Warning", "Alarm", NULL};
+
+static const struct output outputs_table[] = {
+    REAL("/Dc/0/Voltage", 2, "V", bank.voltage_V, "Mean of the packs"),
+    REAL("/Dc/0/Current", 2, "A", current.current_A, "Into the bank; + charges"),
+    REAL("/Dc/0/Power", 0, "W", current.power_W, "Into the bank; + charges"),
+    REAL("/Dc/0/Temperature", 1, "°C", bank.temperature_C, "Mean of the packs"),
+    REAL("/Soc", 1, "%", soc_pct, "State of charge"),
+    REAL("/Soh", 1, "%", bank.soh_pct, "State of health, weighted by capacity"),
+    REAL("/InstalledCapacity", 1, "Ah", bank.capacity_installed_Ah, "Sum of the packs"),
+    REAL("/Capacity", 1, "Ah", capacity_Ah, "Remaining charge"),
+    REAL("/ConsumedAmphours", 1, "Ah", consumed_Ah, "Remaining - installed, never positive"),
+    WHOLE("/TimeToGo", "s", time_to_go_s, "Until empty, while discharging"),
+    REAL("/Voltages/Sum", 2, "V", bank.cells_sum_V, "Mean over the packs of the sum of their cells"),
+    REAL("/Voltages/Diff", 3, "V", bank.cell_voltage_diff_V, "Highest - lowest cell of the bank"),
+    REAL("/System/MaxCellVoltage", 3, "V", bank.cell_voltage_max_V.value, "Highest cell of the bank"),
+    WORDS("/System/MaxVoltageCellId", bank.cell_voltage_max_V.id, "Which cell that is"),
+    REAL("/System/MinCellVoltage", 3, "V", bank.cell_voltage_min_V.value, "Lowest cell of the bank"),
+    WORDS("/System/MinVoltageCellId", bank.cell_voltage_min_V.id, "Which cell that is"),
+    REAL("/System/MaxCellTemperature", 1, "°C", bank.cell_temperature_max_C.value, "Hottest cell"),
+    WORDS("/System/MaxTemperatureCellId", bank.cell_temperature_max_C.id, "Which cell that is"),
+    REAL("/System/MinCellTemperature", 1, "°C", bank.cell_temperature_min_C.value, "Coldest cell"),
+    WORDS("/System/MinTemperatureCellId", bank.cell_temperature_min_C.id, "Which cell that is"),
+    WHOLE("/System/NrOfCellsPerBattery", "", bank.cells_in_series, "Cells in series in a pack"),
+    WHOLE("/System/NrOfBatteries", "", packs_online, "Packs in the bank"),
+    WHOLE("/System/BatteriesParallel", "", packs_online, "Packs in parallel"),
+    WHOLE("/System/NrOfModulesOnline", "", bank.modules_online, "Sum of the packs"),
+    WHOLE("/System/NrOfModulesOffline", "", bank.modules_offline, "Sum of the packs, and packs missing"),
+    WHOLE("/System/NrOfModulesBlockingCharge", "", bank.modules_blocking_charge, "Sum of the packs"),
+    WHOLE("/System/NrOfModulesBlockingDischarge", "", bank.modules_blocking_discharge, "Sum of the packs"),
+    LIMIT("/Info/MaxChargeVoltage", 2, "V", limits.charge_voltage.value, "CVL"),
+    LIMIT("/Info/MaxChargeCurrent", 1, "A", limits.charge_current.value, "CCL"),
+    LIMIT("/Info/MaxDischargeCurrent", 1, "A", limits.discharge_current.value, "DCL"),
+    REAL("/Info/BatteryLowVoltage", 2, "V", bank.low_voltage_V, "The highest of the packs"),
+    WORDS("/Info/ChargeMode", limits.charge_voltage.reason, "Why CVL is what it is"),
+    WORDS("/Info/ChargeLimitation", limits.charge_current.reason, "Why CCL is what it is"),
+    WORDS("/Info/DischargeLimitation", limits.discharge_current.reason, "Why DCL is what it is"),
+    NAMED("/Io/AllowToCharge", yes_no, bank.allow_charge, "All packs must allow"),
+    NAMED("/Io/AllowToDischarge", yes_no, bank.allow_discharge, "All packs must allow"),
+    NAMED("/Io/AllowToBalance", yes_no, bank.allow_balance, "All packs must allow"),
+    WHOLE("/Balancing", "", bank.balancing, "A pack is balancing"),
+    REAL("/History/ChargeCycles", 1, "", bank.charge_cycles, "Mean of the packs"),
+    REAL("/History/ChargedEnergy", 2, "kWh", bank.charged_energy_kWh, "Sum of the packs"),
+    REAL("/History/DischargedEnergy", 2, "kWh", bank.discharged_energy_kWh, "Sum of the packs"),
+    REAL("/History/TotalAhDrawn", 1, "Ah", bank.drawn_Ah, "Sum of the packs"),
+};
+
+/* Paths that do not follow the aggregate. */
+enum fixed {
+    FIXED_PROCESS_NAME,
+    FIXED_PROCESS_VERSION,
+    FIXED_CONNECTION,
+    FIXED_INSTANCE,
+    FIXED_PRODUCT_ID,
+    FIXED_PRODUCT_NAME,
+    FIXED_CUSTOM_NAME,
+    FIXED_FIRMWARE,
+    FIXED_HARDWARE,
+    FIXED_CONNECTED,
+    FIXED_STATE,
+    FIXED_ERROR,
+    FIXED_SERIES,
+    FIXED_HAS_TEMPERATURE,
+    FIXED_COUNT
+};
+
+static const char *const states[] = {"Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Initializing",
+                                     "Running",
+                                     NULL};
+
+static const struct {
+    struct item_def item;
+    const char *text; /* of an 's' */
+    double number;
+} fixed_table[FIXED_COUNT] = {
+    [FIXED_PROCESS_NAME] = {{"/Mgmt/ProcessName", 's', 0, 0, NULL, NULL, "This program", false},
+                            "battery-aggregator",
+                            0},
+    [FIXED_PROCESS_VERSION] = {{"/Mgmt/ProcessVersion", 's', 0, 0, NULL, NULL, "Its version", false},
+                               VERSION,
+                               0},
+    [FIXED_CONNECTION] = {{"/Mgmt/Connection", 's', 0, 0, NULL, NULL, "What it is made of", false},
+                          "D-Bus",
+                          0},
+    [FIXED_INSTANCE] = {{"/DeviceInstance", 'i', 0, 0, NULL, NULL, "Choose it as battery monitor", false},
+                        NULL,
+                        OUTPUTS_INSTANCE_WISH},
+    [FIXED_PRODUCT_ID] = {{"/ProductId", 'i', 0, 0, NULL, NULL, "Of aggregates", false},
+                          NULL,
+                          OUTPUTS_PRODUCT_ID},
+    [FIXED_PRODUCT_NAME] = {{"/ProductName", 's', 0, 0, NULL, NULL, "Ours", false}, OUTPUTS_PRODUCT_NAME, 0},
+    [FIXED_CUSTOM_NAME] = {{"/CustomName", 's', 0, 0, NULL, NULL, "The user's name for the bank", true},
+                           "",
+                           0},
+    [FIXED_FIRMWARE] = {{"/FirmwareVersion", 's', 0, 0, NULL, NULL, "Version of this program", false},
+                        VERSION,
+                        0},
+    [FIXED_HARDWARE] = {{"/HardwareVersion", 's', 0, 0, NULL, NULL, "There is none", false}, "-", 0},
+    [FIXED_CONNECTED] = {{"/Connected", 'i', 0, 0, NULL, NULL, "Always 1", false}, NULL, 1},
+    [FIXED_STATE] = {{"/State", 'i', 0, 0, NULL, states, "9 running", false}, NULL, 9},
+    [FIXED_ERROR] = {{"/ErrorCode", 'i', 0, 0, NULL, NULL, "0 none", false}, NULL, 0},
+    [FIXED_SERIES] = {{"/System/BatteriesSeries", 'i', 0, 0, "", NULL, "Packs in series", false}, NULL, 1},
+    [FIXED_HAS_TEMPERATURE] = {{"/Settings/HasTemperature", 'i', 0, 0, NULL, NULL, "1: it has one", false},
+                               NULL,
+                               1},
+};
+
+/* Of each pack, under /Battery/<slot from 1>/. */
+static const char *const pack_fields[] = {"Service", "Name", "Serial", "State"};
+
+enum {
+    OUTPUTS_COUNT = sizeof outputs_table / sizeof *outputs_table,
+    PACK_FIELDS = sizeof pack_fields / sizeof *pack_fields,
+    OUTPUT_PATH_MAX = 128,
+    CELL_ITEMS_MAX = OUTPUTS_PACKS_MAX * READING_CELLS_MAX,
+};
+
+struct outputs {
+    struct items *items;
+    int item[OUTPUTS_COUNT];
+    int alarm[ALARM_COUNT];
+    int fixed[FIXED_COUNT];
+    int pack[OUTPUTS_PACKS_MAX][PACK_FIELDS]; /* -1 until the slot was used */
+};
+
+static bool add_all(struct outputs *outputs)
+{
+    struct items *items = outputs->items;
+    bool good = true;
+
+    for (int i = 0; i < FIXED_COUNT; i++) {
+        outputs->fixed[i] = items_add(items, &fixed_table[i].item);
+        good = good && outputs->fixed[i] >= 0;
+        if (fixed_table[i].text)
+            items_set_text(items, outputs->fixed[i], fixed_table[i].text);
+        else
+            items_set_number(items, outputs->fixed[i], fixed_table[i].number);
+    }
+    for (size_t i = 0; i < OUTPUTS_COUNT; i++) {
+        outputs->item[i] = items_add(items, &outputs_table[i].item);
+        good = good && outputs->item[i] >= 0;
+    }
+    for (int i = 0; i < ALARM_COUNT; i++) {
+        char path[OUTPUT_PATH_MAX];
+        struct item_def def = {path, 'i', 0, ROUND_NEAREST, NULL, alarm_levels, "Highest of the packs",
+                               false};
+
+        snprintf(path, sizeof path, "/Alarms/%s", alarm_name((enum alarm)i));
+        outputs->alarm[i] = items_add(items, &def);
+        good = good && outputs->alarm[i] >= 0;
+    }
+    return good;
+}
+
+struct outputs *outputs_new(struct items *items)
+{
+    struct outputs *outputs = calloc(1, sizeof *outputs);
+
+    if (!outputs)
+        return NULL;
+    outputs->items = items;
+    memset(outputs->pack, -1, sizeof outputs->pack);
+    if (!add_all(outputs)) {
+        outputs_free(outputs);
+        return NULL;
+    }
+    return outputs;
+}
+
+void outputs_free(struct outputs *outputs)
+{
+    free(outputs);
+}
+
+static void set_text_or_invalid(struct items *items, int item, const char *text)
+{
+    items_set_text(items, item, *text ? text : NULL);
+}
+
+void outputs_set(struct outputs *outputs, const struct aggregate *aggregate)
+{
+    for (size_t i = 0; i < OUTPUTS_COUNT; i++) {
+        const void *field = (const char *)aggregate + outputs_table[i].offset;
+
+        if (outputs_table[i].item.type == 's')
+            set_text_or_invalid(outputs->items, outputs->item[i], field);
+        else
+            items_set_number(outputs->items, outputs->item[i], *(const double *)field);
+    }
+    for (int i = 0; i < ALARM_COUNT; i++)
+        items_set_number(outputs->items, outputs->alarm[i], aggregate->bank.alarm[i]);
+}
+
+void outputs_set_identity(struct outputs *outputs, const struct outputs_identity *identity)
+{
+    items_set_text(outputs->items, outputs->fixed[FIXED_CONNECTION], identity->connection);
+    items_set_text(outputs->items, outputs->fixed[FIXED_CUSTOM_NAME], identity->custom_name);
+    items_set_number(outputs->items, outputs->fixed[FIXED_INSTANCE], identity->device_instance);
+}
+
+static bool add_pack(struct outputs *outputs, size_t slot)
+{
+    bool good = true;
+
+    for (int field = 0; field < PACK_FIELDS; field++) {
+        char path[OUTPUT_PATH_MAX];
+        struct item_def def = {path, 's', 0, ROUND_NEAREST, NULL, NULL, "Of one pack", false};
+
+        snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, pack_fields[field]);
+        outputs->pack[slot][field] = items_add(outputs->items, &def);
+        good = good && outputs->pack[slot][field] >= 0;
+    }
+    return good;
+}
+
+void outputs_set_pack(struct outputs *outputs, size_t slot, const struct outputs_pack *pack)
+{
+    const char *const values[PACK_FIELDS] = {pack->service, pack->name, pack->serial, pack->state};
+
+    if (slot >= OUTPUTS_PACKS_MAX)
+        return;
+    if (outputs->pack[slot][0] < 0 && !add_pack(outputs, slot))
+        return;
+    for (int field = 0; field < PACK_FIELDS; field++)
+        set_text_or_invalid(outputs->items, outputs->pack[slot][field], values[field]);
+}
+
+/* A name as an element of an object path: what D-Bus does not allow there is dropped. "" when nothing
+ * is left. */
+static void path_element(const char *name, char *element, size_t size)
+{
+    size_t used = 0;
+
+    for (; *name && used + 1 < size; name++) {
+        unsigned char c = (unsigned char)*name;
+
+        if (c < 0x80 && (isalnum(c) || c == '_'))
+            element[used++] = *name;
+    }
+    element[used] = '\0';
+}
+
+static void set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
+{
+    char path[OUTPUT_PATH_MAX];
+    int item;
+
+    snprintf(path, sizeof path, "/Voltages/%s_Cell%zu", element, cell + 1);
+    item = items_find(outputs->items, path);
+    if (item < 0) {
+        struct item_def def = {path, 'd', 3, ROUND_NEAREST, "V", NULL, "One cell", false};
+
+        if (items_count(outputs->items) < CELL_ITEMS_MAX)
+            item = items_add(outputs->items, &def);
+    }
+    if (item >= 0)
+        items_set_number(outputs->items, item, voltage_V);
+}
+
+/* The pack's part of the path; numbered when it would be empty or that of a pack before it. */
+static void cell_element(const struct pack *const packs[], size_t index, char *element, size_t size)
+{
+    bool shared;
+
+    path_element(packs[index]->name, element, size);
+    shared = !*element;
+    for (size_t i = 0; i < index && !shared; i++) {
+        char other[READING_TEXT_MAX];
+
+        path_element(packs[i]->name, other, sizeof other);
+        shared = strcmp(element, other) == 0;
+    }
+    if (shared)
+        snprintf(element + strlen(element), size - strlen(element), "_%zu", index + 1);
+}
+
+void outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t cells = pack_reading_cells_shown(&packs[i]->reading);
+        char element[READING_TEXT_MAX];
+
+        cell_element(packs, i, element, sizeof element);
+        for (size_t cell = 0; cell < cells; cell++)
+            set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]);
+    }
+}
+
+void outputs_forget_cells(struct outputs *outputs)
+{
+    for (size_t i = 0; i < items_count(outputs->items); i++) {
+        const char *path = items_path(outputs->items, (int)i);
+
+        if (strncmp(path, "/Voltages/", strlen("/Voltages/")) == 0 && strstr(path, "_Cell"))
+            items_set_invalid(outputs->items, (int)i);
+    }
+}
+
+int outputs_custom_name_item(const struct outputs *outputs)
+{
+    return outputs->fixed[FIXED_CUSTOM_NAME];
+}
