@@ -10,23 +10,28 @@
 
 enum { BANK_ID_MAX = 2 * READING_TEXT_MAX };
 
-/* The limits that a pack showed last: they stand while it shows none, so that no limit of the bank
- * rises because a value became unknown. */
-struct pack_limits {
+/* What a pack showed last of that on which limits depend: it stands while the pack shows none, so that
+ * no limit of the bank rises because a value became unknown. */
+struct pack_last {
     double charge_voltage_max_V;
     double charge_current_max_A;
     double discharge_current_max_A;
+    double cell_voltage_max_V; /* its highest and lowest cell */
+    double cell_voltage_min_V;
 };
 
 /* A pack as the bank sees it. */
 struct pack {
     char name[READING_TEXT_MAX]; /* unique in the bank, never empty */
     struct pack_reading reading;
-    struct pack_limits last; /* NAN until it showed one; kept by pack_remember_limits */
+    struct pack_last last; /* kept by pack_remember */
 };
 
-/* Carries the limits that the reading knows over into pack->last. Call it after each change. */
-void pack_remember_limits(struct pack *pack);
+/* An unnamed pack that has shown nothing yet. */
+void pack_clear(struct pack *pack);
+
+/* Carries what the reading knows over into pack->last. Call it after each change. */
+void pack_remember(struct pack *pack);
 
 /* The highest or lowest of something, and whose it is. */
 struct extreme {

@@ -16,12 +16,12 @@ enum charge_event {
 #define CHARGE_GAP_MAX_S 30.0
 
 struct charge_counter {
-    double charge_Ah;      /* Q; NAN until it is known where to begin */
-    double capacity_Ah;    /* of the bank, NAN until known */
-    double last_time_s;    /* of the last measurement, NAN before the first */
-    double last_current_A; /* NAN when it was unknown */
-    double gap_s;          /* length of the last gap, for the log */
-    bool at_full;          /* inside the condition that reset it */
+    double charge_Ah;   /* Q; NAN until it is known where to begin */
+    double capacity_Ah; /* of the bank, NAN until known */
+    double last_time_s; /* of the last measurement, NAN before the first */
+    double last_current_A;
+    double gap_s; /* length of the last gap, for the log */
+    bool at_full; /* inside the condition that reset it */
     bool at_empty;
 };
 
@@ -39,8 +39,8 @@ void charge_init(struct charge_counter *counter, double charge_Ah);
 
 /* Takes one measurement: Q += trapezoid(I) dt (efficiency where I > 0), kept in [0, capacity].
  * The trapezoid splits where the current changes sign, so that the efficiency touches only what goes in.
- * An unknown current ends the stretch: nothing is integrated to or from it. Time running backwards, or
- * a gap, likewise. A capacity that changes scales Q, so that SoC stands. */
+ * An unknown current is no measurement. Between two that are more than CHARGE_GAP_MAX_S apart, or when
+ * time runs backwards, nothing is integrated. A capacity that changes scales Q, so that SoC stands. */
 enum charge_event charge_step(struct charge_counter *counter, const struct charge_input *in,
                               double efficiency);
 

@@ -13,14 +13,22 @@ enum {
     READING_TEXT_MAX = 48,  /* bytes of a name or an id, with its NUL; longer ones are cut */
 };
 
-/* A battery service: a pack with its BMS, or a shunt in battery-monitor mode. */
+/* A battery service: a pack with its BMS, or a shunt in battery-monitor mode. Texts stand first, then
+ * numbers only: clearing relies on it. */
 struct pack_reading {
     /* Who it is. */
     char product_name[READING_TEXT_MAX];
     char custom_name[READING_TEXT_MAX];
     char serial[READING_TEXT_MAX];
     char firmware[READING_TEXT_MAX];
-    double device_instance;
+    /* Which of its cells is which. */
+    char cell_voltage_min_id[READING_TEXT_MAX];
+    char cell_voltage_max_id[READING_TEXT_MAX];
+    char cell_temperature_min_id[READING_TEXT_MAX];
+    char cell_temperature_max_id[READING_TEXT_MAX];
+    char charge_mode[READING_TEXT_MAX]; /* "Bulk", "Float Transition", ... */
+
+    double device_instance; /* the first number */
     double product_id;
     double connected; /* 1 when the driver has its device */
 
@@ -35,10 +43,6 @@ struct pack_reading {
     double cell_voltage_max_V;
     double cell_temperature_min_C;
     double cell_temperature_max_C;
-    char cell_voltage_min_id[READING_TEXT_MAX];
-    char cell_voltage_max_id[READING_TEXT_MAX];
-    char cell_temperature_min_id[READING_TEXT_MAX];
-    char cell_temperature_max_id[READING_TEXT_MAX];
     double cells_in_series; /* /System/NrOfCellsPerBattery */
 
     /* What it holds. */
@@ -58,7 +62,6 @@ struct pack_reading {
     double allow_discharge;
     double allow_balance;
     double balancing;
-    char charge_mode[READING_TEXT_MAX]; /* "Bulk", "Float Transition", ... */
 
     /* How it is. */
     double modules_online;
@@ -74,12 +77,13 @@ struct pack_reading {
     double drawn_Ah; /* /History/TotalAhDrawn */
 };
 
-/* Anything else on the DC side that measures a current. */
+/* Anything else on the DC side that measures a current. Texts first, as above. */
 struct source_reading {
     char product_name[READING_TEXT_MAX];
     char custom_name[READING_TEXT_MAX];
     char serial[READING_TEXT_MAX];
-    double device_instance;
+
+    double device_instance; /* the first number */
     double connected;
     double voltage_V;
     double current_A; /* sign as its class has it, see venus/discovery.h */

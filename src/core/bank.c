@@ -1,0 +1,334 @@
+#include "core/bank.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SAME_CELL_V 0.0005 /* a cell this near to the pack's own extreme is that extreme */
+
+/* How one field of the packs becomes one of the bank. */
+enum rule {
+    SUM,          /* unknown if any is: a sum without one of them would be wrong */
+    MEAN,         /* of those that know theirs */
+    WEIGHTED,     /* by installed capacity, of those that know theirs */
+    WEIGHTED_ALL, /* the same, unknown if any is */
+    HIGHEST,      /* of those that know theirs */
+    LOWEST,
+};
+
+static const struct merge {
+    enum rule rule;
+    size_t from; /* a double in struct pack_reading */
+    size_t to;   /* a double in struct bank */
+} merges[] = {
+#define MERGE(rule, from, to)                                                \
+    {                                                                        \
+        rule, offsetof(struct pack_reading, from), offsetof(struct bank, to) \
+    }
+    MERGE(MEAN, voltage_V, voltage_V),
+    MERGE(SUM, current_A, current_A),
+    MERGE(MEAN, temperature_C, temperature_C),
+    MERGE(WEIGHTED, soc_pct, soc_pct),
+    MERGE(WEIGHTED, soh_pct, soh_pct),
+    MERGE(SUM, capacity_installed_Ah, capacity_installed_Ah),
+    MERGE(SUM, consumed_Ah, consumed_Ah),
+    MERGE(WEIGHTED_ALL, time_to_go_s, time_to_go_s),
+    MERGE(HIGHEST, low_voltage_V, low_voltage_V),
+    MERGE(LOWEST, allow_charge, allow_charge),
+    MERGE(LOWEST, allow_discharge, allow_discharge),
+    MERGE(LOWEST, allow_balance, allow_balance),
+    MERGE(HIGHEST, balancing, balancing),
+    MERGE(SUM, modules_online, modules_online),
+    MERGE(SUM, modules_offline, modules_offline),
+    MERGE(SUM, modules_blocking_charge, modules_blocking_charge),
+    MERGE(SUM, modules_blocking_discharge, modules_blocking_discharge),
+    MERGE(MEAN, charge_cycles, charge_cycles),
+    MERGE(SUM, charged_energy_kWh, charged_energy_kWh),
+    MERGE(SUM, discharged_energy_kWh, discharged_energy_kWh),
+    MERGE(SUM, drawn_Ah, drawn_Ah),
+#undef MERGE
+};
+
+enum { MERGE_COUNT = sizeof merges / sizeof *merges };
+
+void pack_clear(struct pack *pack)
+{
+    memset(pack, 0, sizeof *pack);
+    pack_reading_clear(&pack->reading);
+    pack->last = (struct pack_last){NAN, NAN, NAN, NAN, NAN};
+}
+
+static void keep(double *last, double now)
+{
+    if (!isnan(now))
+        *last = now;
+}
+
+void pack_remember(struct pack *pack)
+{
+    const struct pack_reading *reading = &pack->reading;
+
+    keep(&pack->last.charge_voltage_max_V, reading->charge_voltage_max_V);
+    keep(&pack->last.charge_current_max_A, reading->charge_current_max_A);
+    keep(&pack->last.discharge_current_max_A, reading->discharge_current_max_A);
+    keep(&pack->last.cell_voltage_max_V, pack_cell_voltage_max_V(reading, NULL));
+    keep(&pack->last.cell_voltage_min_V, pack_cell_voltage_min_V(reading, NULL));
+}
+
+/* ---- one pack ---- */
+
+double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
+{
+    double highest_V = reading->cell_voltage_max_V;
+    int found = 0;
+
+    for (int i = 0; i < READING_CELLS_MAX; i++) {
+        if (reading->cell_V[i] > highest_V + SAME_CELL_V ||
+            (isnan(highest_V) && !isnan(reading->cell_V[i])) || (found && reading->cell_V[i] > highest_V)) {
+            highest_V = reading->cell_V[i];
+            found = i + 1;
+        }
+    }
+    if (cell)
+        *cell = found;
+    return highest_V;
+}
+
+double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
+{
+    double lowest_V = reading->cell_voltage_min_V;
+    int found = 0;
+
+    for (int i = 0; i < READING_CELLS_MAX; i++) {
+        if (reading->cell_V[i] < lowest_V - SAME_CELL_V || (isnan(lowest_V) && !isnan(reading->cell_V[i])) ||
+            (found && reading->cell_V[i] < lowest_V)) {
+            lowest_V = reading->cell_V[i];
+            found = i + 1;
+        }
+    }
+    if (cell)
+        *cell = found;
+    return lowest_V;
+}
+
+double pack_cells_sum_V(const struct pack_reading *reading)
+{
+    size_t shown = pack_reading_cells_shown(reading);
+    double sum_V = 0;
+
+    if (!isnan(reading->cells_sum_V))
+        return reading->cells_sum_V;
+    for (size_t i = 0; i < shown; i++)
+        sum_V += reading->cell_V[i]; /* one unknown cell makes it NAN */
+    if (shown == 0 || isnan(sum_V) || reading->cells_in_series > (double)shown)
+        return reading->voltage_V;
+    return sum_V;
+}
+
+int pack_blocks_charge(const struct pack_reading *reading)
+{
+    return reading->allow_charge == 0;
+}
+
+int pack_blocks_discharge(const struct pack_reading *reading)
+{
+    return reading->allow_discharge == 0;
+}
+
+static double pack_power_W(const struct pack_reading *reading)
+{
+    return isnan(reading->power_W) ? reading->voltage_V * reading->current_A : reading->power_W;
+}
+
+static double pack_capacity_Ah(const struct pack_reading *reading)
+{
+    return isnan(reading->capacity_Ah) ? reading->soc_pct / 100 * reading->capacity_installed_Ah
+                                       : reading->capacity_Ah;
+}
+
+/* ---- the bank ---- */
+
+/* What a rule gathers on its way over the packs. */
+struct gathered {
+    double sum, weighted, weights, highest, lowest;
+    size_t known;
+};
+
+static void gather(struct gathered *gathered, double value, double weight)
+{
+    if (isnan(value))
+        return;
+    gathered->sum += value;
+    gathered->weighted += value * weight;
+    gathered->weights += weight;
+    gathered->highest = fmax(gathered->highest, value);
+    gathered->lowest = fmin(gathered->lowest, value);
+    gathered->known++;
+}
+
+static double conclude(const struct gathered *gathered, enum rule rule, size_t packs)
+{
+    bool all = gathered->known == packs;
+
+    if (gathered->known == 0)
+        return NAN;
+    switch (rule) {
+    case SUM:
+        return all ? gathered->sum : NAN;
+    case MEAN:
+        return gathered->sum / (double)gathered->known;
+    case WEIGHTED:
+        return gathered->weighted / gathered->weights;
+    case WEIGHTED_ALL:
+        return all ? gathered->weighted / gathered->weights : NAN;
+    case HIGHEST:
+        return gathered->highest;
+    case LOWEST:
+        return gathered->lowest;
+    }
+    return NAN;
+}
+
+static struct gathered nothing(void)
+{
+    return (struct gathered){.highest = NAN, .lowest = NAN};
+}
+
+/* Installed capacity weighs, when every pack tells it; else all packs weigh the same. */
+static bool capacities_are_known(const struct pack *const packs[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(packs[i]->reading.capacity_installed_Ah))
+            return false;
+    }
+    return true;
+}
+
+static void merge_fields(const struct pack *const packs[], size_t n, struct bank *out)
+{
+    bool by_capacity = capacities_are_known(packs, n);
+
+    for (size_t field = 0; field < MERGE_COUNT; field++) {
+        struct gathered gathered = nothing();
+
+        for (size_t i = 0; i < n; i++) {
+            const struct pack_reading *reading = &packs[i]->reading;
+            double value;
+
+            memcpy(&value, (const char *)reading + merges[field].from, sizeof value);
+            gather(&gathered, value, by_capacity ? reading->capacity_installed_Ah : 1);
+        }
+        *(double *)(void *)((char *)out + merges[field].to) = conclude(&gathered, merges[field].rule, n);
+    }
+    for (int alarm = 0; alarm < ALARM_COUNT; alarm++) {
+        struct gathered gathered = nothing();
+
+        for (size_t i = 0; i < n; i++)
+            gather(&gathered, packs[i]->reading.alarm[alarm], 1);
+        out->alarm[alarm] = conclude(&gathered, HIGHEST, n);
+    }
+}
+
+/* Fields that a pack may lack but that follow from others. */
+static void merge_derived(const struct pack *const packs[], size_t n, struct bank *out)
+{
+    struct gathered power = nothing();
+    struct gathered capacity = nothing();
+    struct gathered sum = nothing();
+    double cells = NAN;
+    bool agreed = true;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct pack_reading *reading = &packs[i]->reading;
+
+        gather(&power, pack_power_W(reading), 1);
+        gather(&capacity, pack_capacity_Ah(reading), 1);
+        gather(&sum, pack_cells_sum_V(reading), 1);
+        agreed = agreed && !(cells < reading->cells_in_series || cells > reading->cells_in_series);
+        cells = fmax(cells, reading->cells_in_series);
+    }
+    out->power_W = conclude(&power, SUM, n);
+    out->capacity_Ah = conclude(&capacity, SUM, n);
+    out->cells_sum_V = conclude(&sum, MEAN, n);
+    out->cells_in_series = agreed ? cells : NAN;
+}
+
+static double temperature_max_C(const struct pack_reading *reading, int *cell)
+{
+    *cell = 0;
+    return reading->cell_temperature_max_C;
+}
+
+static double temperature_min_C(const struct pack_reading *reading, int *cell)
+{
+    *cell = 0;
+    return reading->cell_temperature_min_C;
+}
+
+static const struct extreme_rule {
+    bool highest;
+    double (*value)(const struct pack_reading *reading, int *cell);
+    size_t own_id; /* what the pack calls that cell: a text in struct pack_reading */
+    size_t to;     /* a struct extreme in struct bank */
+} extreme_rules[] = {
+#define EXTREME(highest, value, own_id, to)                                              \
+    {                                                                                    \
+        highest, value, offsetof(struct pack_reading, own_id), offsetof(struct bank, to) \
+    }
+    EXTREME(true, pack_cell_voltage_max_V, cell_voltage_max_id, cell_voltage_max_V),
+    EXTREME(false, pack_cell_voltage_min_V, cell_voltage_min_id, cell_voltage_min_V),
+    EXTREME(true, temperature_max_C, cell_temperature_max_id, cell_temperature_max_C),
+    EXTREME(false, temperature_min_C, cell_temperature_min_id, cell_temperature_min_C),
+#undef EXTREME
+};
+
+/* "House 1: C7": the cell when we found it ourselves, else what the pack calls it. */
+static void name_extreme(struct extreme *extreme, const struct pack *pack, int cell, const char *own_id)
+{
+    if (cell > 0)
+        snprintf(extreme->id, sizeof extreme->id, "%s: C%d", pack->name, cell);
+    else if (*own_id)
+        snprintf(extreme->id, sizeof extreme->id, "%s: %s", pack->name, own_id);
+    else
+        snprintf(extreme->id, sizeof extreme->id, "%s", pack->name);
+}
+
+static bool is_further(double value, double than, bool highest)
+{
+    return isnan(than) ? !isnan(value) : highest ? value > than : value < than;
+}
+
+static void merge_extreme(const struct pack *const packs[], size_t n, const struct extreme_rule *rule,
+                          struct extreme *extreme)
+{
+    int cell_of_extreme = 0;
+
+    extreme->value = NAN;
+    extreme->pack = -1;
+    extreme->id[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        int cell;
+        double value = rule->value(&packs[i]->reading, &cell);
+
+        if (!is_further(value, extreme->value, rule->highest))
+            continue;
+        extreme->value = value;
+        extreme->pack = (int)i;
+        cell_of_extreme = cell;
+    }
+    if (extreme->pack >= 0)
+        name_extreme(extreme, packs[extreme->pack], cell_of_extreme,
+                     (const char *)&packs[extreme->pack]->reading + rule->own_id);
+}
+
+void bank_merge(const struct pack *const packs[], size_t n, struct bank *out)
+{
+    out->packs = n;
+    merge_fields(packs, n, out);
+    merge_derived(packs, n, out);
+    for (size_t i = 0; i < sizeof extreme_rules / sizeof *extreme_rules; i++)
+        merge_extreme(packs, n, &extreme_rules[i],
+                      (struct extreme *)(void *)((char *)out + extreme_rules[i].to));
+    out->cell_voltage_diff_V = out->cell_voltage_max_V.value - out->cell_voltage_min_V.value;
+}

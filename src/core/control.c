@@ -1,0 +1,203 @@
+#include "core/control.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The cell that a limit depends on. */
+struct cell {
+    double voltage_V; /* NAN when no pack ever showed one */
+    const struct pack *pack;
+    int number; /* 1-based; 0: the pack did not say which */
+};
+
+void control_init(struct control *control)
+{
+    memset(control, 0, sizeof *control);
+    balancing_init(&control->balancing);
+}
+
+double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n)
+{
+    double cells = NAN;
+
+    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET)
+        return config->nr_of_cells_per_battery;
+    for (size_t i = 0; i < n; i++) {
+        double own = packs[i]->reading.cells_in_series;
+        size_t shown = pack_reading_cells_shown(&packs[i]->reading);
+
+        if (isnan(own) && shown > 0)
+            own = (double)shown;
+        cells = fmin(cells, own); /* the fewest: a target that is too low harms nobody */
+    }
+    return cells;
+}
+
+static struct cell find_cell(const struct pack *const packs[], size_t n, bool highest)
+{
+    struct cell found = {NAN, NULL, 0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct cell cell = {NAN, packs[i], 0};
+
+        if (highest) {
+            cell.voltage_V = pack_cell_voltage_max_V(&packs[i]->reading, &cell.number);
+            if (isnan(cell.voltage_V))
+                cell.voltage_V = packs[i]->last.cell_voltage_max_V;
+        } else {
+            cell.voltage_V = pack_cell_voltage_min_V(&packs[i]->reading, &cell.number);
+            if (isnan(cell.voltage_V))
+                cell.voltage_V = packs[i]->last.cell_voltage_min_V;
+        }
+        if (isnan(found.voltage_V) ||
+            (highest ? cell.voltage_V > found.voltage_V : cell.voltage_V < found.voltage_V))
+            found = cell;
+    }
+    return found;
+}
+
+static void cell_text(const struct cell *cell, char *text, size_t size)
+{
+    if (cell->number > 0)
+        snprintf(text, size, "%s: C%d %.3f V", cell->pack->name, cell->number, cell->voltage_V);
+    else
+        snprintf(text, size, "%s: %.3f V", cell->pack->name, cell->voltage_V);
+}
+
+/* What a pack may still be charged to while its cells peak: its sum without what is above the limit. */
+static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
+{
+    double voltage_V = pack_cells_sum_V(&pack->reading);
+    size_t cells = pack_reading_cells_shown(&pack->reading);
+    double above_V = 0;
+
+    for (size_t i = 0; i < cells; i++)
+        above_V += fmax(0, pack->reading.cell_V[i] - max_cell_V);
+    if (cells == 0)
+        above_V = fmax(0, pack_cell_voltage_max_V(&pack->reading, NULL) - max_cell_V);
+    return voltage_V - above_V;
+}
+
+static void limit_voltage(const struct config *config, const struct control_input *in,
+                          const struct cell *highest, struct control_output *out)
+{
+    struct limit *limit = &out->limits.charge_voltage;
+    char text[LIMIT_REASON_MAX];
+
+    limit->value = out->target.voltage_V;
+    snprintf(limit->reason, sizeof limit->reason, "%s", out->target.reason);
+    if (!out->peaking)
+        return;
+    for (size_t i = 0; i < in->pack_count; i++) {
+        double voltage_V = pack_peak_voltage_V(in->packs[i], config->max_cell_voltage_V);
+
+        if (voltage_V < limit->value)
+            limit->value = voltage_V;
+    }
+    cell_text(highest, text, sizeof text);
+    snprintf(limit->reason, sizeof limit->reason, "Cell peak: %.100s", text);
+}
+
+static const struct pack *find_blocking(const struct control_input *in,
+                                        int (*blocks)(const struct pack_reading *))
+{
+    for (size_t i = 0; i < in->pack_count; i++) {
+        if (blocks(&in->packs[i]->reading))
+            return in->packs[i];
+    }
+    return NULL;
+}
+
+static void limit_charge(const struct config *config, const struct control_input *in,
+                         const struct cell *highest, const struct cell *lowest, struct limits *limits)
+{
+    struct limit *limit = &limits->charge_current;
+    const struct pack *blocking = find_blocking(in, pack_blocks_charge);
+    double at_highest = curve_at(&config->charge_curve, highest->voltage_V);
+    double at_lowest = curve_at(&config->charge_curve, lowest->voltage_V);
+    char text[LIMIT_REASON_MAX];
+
+    limits->charge_blocked = blocking != NULL;
+    if (blocking) {
+        limit->value = 0;
+        snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks charging", blocking->name);
+        return;
+    }
+    limit->value = config->max_charge_current_A * fmin(at_highest, at_lowest);
+    if (at_highest <= at_lowest && at_highest < 1) {
+        cell_text(highest, text, sizeof text);
+        snprintf(limit->reason, sizeof limit->reason, "High cell: %.100s", text);
+    } else if (at_lowest < 1) {
+        cell_text(lowest, text, sizeof text);
+        snprintf(limit->reason, sizeof limit->reason, "Low cell: %.100s", text);
+    } else {
+        snprintf(limit->reason, sizeof limit->reason, "MAX_CHARGE_CURRENT");
+    }
+}
+
+static void limit_discharge(struct control *control, const struct config *config,
+                            const struct control_input *in, const struct cell *lowest, struct limits *limits)
+{
+    struct limit *limit = &limits->discharge_current;
+    const struct pack *blocking = find_blocking(in, pack_blocks_discharge);
+    double share = curve_at(&config->discharge_curve, lowest->voltage_V);
+    char text[LIMIT_REASON_MAX];
+
+    cell_text(lowest, text, sizeof text);
+    if (lowest->voltage_V <= config->min_cell_voltage_V)
+        control->empty = true;
+    else if (lowest->voltage_V > config->min_cell_voltage_V + config->min_cell_hysteresis_V)
+        control->empty = false;
+    limits->discharge_blocked = blocking != NULL;
+    if (blocking) {
+        limit->value = 0;
+        snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks discharging", blocking->name);
+    } else if (control->empty) {
+        limit->value = 0;
+        snprintf(limit->reason, sizeof limit->reason, "Empty cell: %.100s", text);
+    } else {
+        limit->value = config->max_discharge_current_A * share;
+        if (share < 1)
+            snprintf(limit->reason, sizeof limit->reason, "Low cell: %.100s", text);
+        else
+            snprintf(limit->reason, sizeof limit->reason, "MAX_DISCHARGE_CURRENT");
+    }
+}
+
+static void step_target(struct control *control, const struct config *config, const struct control_input *in,
+                        struct control_output *out)
+{
+    struct balancing_input balancing = {
+        .time_s = in->time_s,
+        .today = in->today,
+        .voltage_V = in->bank->voltage_V,
+        .cell_diff_V = in->bank->cell_voltage_diff_V,
+        .cells = control_cells_in_series(config, in->packs, in->pack_count),
+    };
+
+    balancing_step(&control->balancing, config, &balancing, &out->target);
+}
+
+void control_step(struct control *control, const struct config *config, const struct control_input *in,
+                  struct control_output *out)
+{
+    struct cell highest = find_cell(in->packs, in->pack_count, true);
+    struct cell lowest = find_cell(in->packs, in->pack_count, false);
+
+    memset(out, 0, sizeof *out);
+    step_target(control, config, in, out);
+    if (isnan(highest.voltage_V) || isnan(lowest.voltage_V)) {
+        out->limits.charge_voltage.value = NAN;
+        out->limits.charge_current.value = NAN;
+        out->limits.discharge_current.value = NAN;
+        return;
+    }
+    out->peaking = highest.voltage_V >= config->max_cell_voltage_V;
+    out->cells_calm = highest.voltage_V <= config->max_cell_voltage_V - CONTROL_CALM_V;
+    out->balanced = highest.voltage_V <= config->max_cell_voltage_V &&
+                    in->bank->cell_voltage_diff_V < config->cell_diff_max_V;
+    limit_voltage(config, in, &highest, out);
+    limit_charge(config, in, &highest, &lowest, &out->limits);
+    limit_discharge(control, config, in, &lowest, &out->limits);
+}

@@ -1,0 +1,55 @@
+/* Charge control of our own (OWN_CHARGE_PARAMETERS = True): the target of the day, a CVL that gives way
+ * to the highest cell, and currents that follow the cells. Decides only; what follows from it on the bus
+ * (limits, feed-in) is for others. */
+#ifndef CORE_CONTROL_H
+#define CORE_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/balancing.h"
+#include "core/bank.h"
+#include "core/config.h"
+#include "core/limits.h"
+
+struct control {
+    struct balancing balancing;
+    bool empty; /* the lowest cell was at MIN_CELL_VOLTAGE and has not recovered yet */
+};
+
+struct control_input {
+    double time_s; /* monotonic */
+    struct calendar today;
+    const struct pack *const *packs;
+    size_t pack_count;
+    const struct bank *bank; /* merged from them */
+};
+
+struct control_output {
+    struct limits limits;
+    struct balancing_target target;
+    bool peaking;    /* the highest cell is at MAX_CELL_VOLTAGE or above */
+    bool cells_calm; /* the highest cell is known and CONTROL_CALM_V under it */
+    bool balanced;   /* no cell above it and the difference under CELL_DIFF_MAX */
+};
+
+#define CONTROL_CALM_V 0.010
+
+void control_init(struct control *control);
+
+/* CVL: the target of the day (balancing.h); while a cell peaks the lowest over the packs of
+ *   (sum of its cells - sum over its cells of max(0, cell - MAX_CELL_VOLTAGE)), never above the target.
+ * CCL: 0 when a pack blocks charging, else MAX_CHARGE_CURRENT times the lower of the charge curve at the
+ *   highest and at the lowest cell.
+ * DCL: 0 when a pack blocks discharging, or from MIN_CELL_VOLTAGE until the lowest cell is above
+ *   MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS; else MAX_DISCHARGE_CURRENT times the discharge curve.
+ * A cell that is unknown counts with what its pack showed last. Without any cells or without their
+ * number the limits are unknown.
+ * Source: the reference behaviour, "Own charge control". */
+void control_step(struct control *control, const struct config *config, const struct control_input *in,
+                  struct control_output *out);
+
+/* Cells in series of a pack of this bank: the user's number, else what the packs say or show; NAN. */
+double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n);
+
+#endif

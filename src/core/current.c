@@ -1,0 +1,107 @@
+#include "core/current.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a source adds to the current into the bank; NAN when it cannot be read. */
+static double contribution_A(const struct config *config, const struct source *source)
+{
+    double sign = config->invert_smartshunts ? -1 : 1;
+
+    switch (source->kind) {
+    case SOURCE_MULTI:
+        return source->reading.connected == 1 ? source->reading.current_A : 0;
+    case SOURCE_MPPT:
+        return source->reading.current_A;
+    case SOURCE_SHUNT_BATTERY:
+        return sign * source->reading.current_A;
+    case SOURCE_SHUNT_LOAD:
+        return -sign * source->reading.current_A;
+    }
+    return NAN;
+}
+
+static bool is_shunt(const struct source *source)
+{
+    return source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD;
+}
+
+static void miss(struct bank_current *out, const char *what)
+{
+    snprintf(out->missing, sizeof out->missing, "%s", what);
+}
+
+/* The packs' own measurements, as they stand in. */
+static void from_packs(const struct bank *bank, struct bank_current *out)
+{
+    out->current_A = bank->current_A;
+    out->power_W = bank->power_W;
+    out->from_victron = false;
+}
+
+static double battery_shunt_A(const struct config *config, const struct source *const sources[], size_t n,
+                              struct bank_current *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sources[i]->kind != SOURCE_SHUNT_BATTERY)
+            continue;
+        if (isnan(sources[i]->reading.current_A))
+            miss(out, sources[i]->name);
+        return contribution_A(config, sources[i]);
+    }
+    miss(out, "a SmartShunt as battery monitor");
+    return NAN;
+}
+
+static double sum_of_sources_A(const struct config *config, const struct source *const sources[], size_t n,
+                               struct bank_current *out)
+{
+    size_t mppts = 0;
+    size_t counted = 0;
+    double sum_A = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double current_A = contribution_A(config, sources[i]);
+
+        if (sources[i]->kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
+            mppts >= (size_t)config->nr_of_mppts)
+            continue;
+        if (isnan(current_A) && is_shunt(sources[i]) && config->ignore_smartshunt_absence)
+            continue;
+        if (isnan(current_A)) {
+            miss(out, sources[i]->name);
+            return NAN;
+        }
+        mppts += sources[i]->kind == SOURCE_MPPT;
+        counted++;
+        sum_A += current_A;
+    }
+    if (config->nr_of_mppts != CONFIG_NOT_SET && mppts < (size_t)config->nr_of_mppts) {
+        snprintf(out->missing, sizeof out->missing, "%d of %d solar chargers",
+                 config->nr_of_mppts - (int)mppts, config->nr_of_mppts);
+        return NAN;
+    }
+    if (counted == 0) {
+        miss(out, "any Multi, solar charger or shunt");
+        return NAN;
+    }
+    return sum_A;
+}
+
+void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
+                  size_t n, struct bank_current *out)
+{
+    out->missing[0] = '\0';
+    from_packs(bank, out);
+    if (!config->current_from_victron && !config->smartshunt_as_battery_current)
+        return;
+    out->current_A = config->smartshunt_as_battery_current ? battery_shunt_A(config, sources, n, out)
+                                                           : sum_of_sources_A(config, sources, n, out);
+    if (isnan(out->current_A)) {
+        from_packs(bank, out);
+        return;
+    }
+    out->power_W = bank->voltage_V * out->current_A;
+    out->from_victron = true;
+}

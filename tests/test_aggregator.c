@@ -1,0 +1,262 @@
+/* core/aggregator: the way from readings to what is shown, step by step in time. */
+#include "fixture.h"
+
+#include "core/aggregator.h"
+
+struct bench {
+    struct config config;
+    struct aggregator aggregator;
+    struct aggregate out;
+    struct pack pack[3];
+    const struct pack *packs[3];
+    struct aggregator_input in;
+};
+
+static void pack_make(struct pack *pack, const char *name, double capacity_Ah, double soc_pct)
+{
+    pack_clear(pack);
+    strcpy(pack->name, name);
+    pack->reading.voltage_V = 53;
+    pack->reading.current_A = 10;
+    pack->reading.soc_pct = soc_pct;
+    pack->reading.capacity_installed_Ah = capacity_Ah;
+    pack->reading.cell_voltage_max_V = 3.33;
+    pack->reading.cell_voltage_min_V = 3.31;
+    pack->reading.charge_voltage_max_V = 55.2;
+    pack->reading.charge_current_max_A = 100;
+    pack->reading.discharge_current_max_A = 120;
+    pack_remember(pack);
+}
+
+static int bench_setup(void **state)
+{
+    struct bench *bench = test_calloc(1, sizeof *bench);
+
+    settings_default(&bench->config);
+    aggregator_init(&bench->aggregator, NAN, NAN);
+    pack_make(&bench->pack[0], "A", 280, 50);
+    pack_make(&bench->pack[1], "B", 280, 60);
+    pack_make(&bench->pack[2], "C", 280, 70);
+    for (int i = 0; i < 3; i++)
+        bench->packs[i] = &bench->pack[i];
+    bench->in = (struct aggregator_input){.packs = bench->packs, .pack_count = 2};
+    *state = bench;
+    return 0;
+}
+
+static int bench_teardown(void **state)
+{
+    test_free(*state);
+    return 0;
+}
+
+static void step(struct bench *bench, double time_s)
+{
+    bench->in.time_s = time_s;
+    aggregator_step(&bench->aggregator, &bench->config, &bench->in, &bench->out);
+}
+
+static void the_counter_begins_with_the_soc_of_the_packs_when_nothing_was_saved(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    step(bench, 0);
+    assert_near(bench->out.soc_pct, 55, 1e-9);
+    assert_near(bench->out.capacity_Ah, 308, 1e-9);
+    assert_near(bench->out.consumed_Ah, -252, 1e-9);
+}
+
+static void the_counter_begins_with_what_was_saved(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    aggregator_init(&bench->aggregator, 140, 560);
+    step(bench, 0);
+    assert_near(bench->out.soc_pct, 25, 1e-9);
+}
+
+static void a_bank_that_grows_pack_by_pack_keeps_the_saved_soc(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    aggregator_init(&bench->aggregator, 400, 560);
+    bench->in.pack_count = 1;
+    step(bench, 0);
+    assert_near(bench->out.soc_pct, 400.0 / 560 * 100, 1e-9);
+    bench->in.pack_count = 2;
+    step(bench, 0.1);
+    assert_near(bench->out.capacity_Ah, 400, 0.01);
+}
+
+static void a_charge_written_by_hand_is_that_of_the_whole_bank(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    aggregator_init(&bench->aggregator, 400, NAN);
+    bench->in.pack_count = 1;
+    step(bench, 0);
+    assert_near(bench->out.soc_pct, 50, 1e-9); /* the packs' own until the bank is settled */
+    bench->in.pack_count = 2;
+    step(bench, 1);
+    step(bench, 1 + AGGREGATOR_SETTLE_S);
+    assert_near(bench->out.capacity_Ah, 400, 0.1);
+}
+
+static void the_counter_runs_with_the_bank_current(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    bench->config.battery_efficiency = 0.98;
+    step(bench, 0);
+    for (int second = 1; second <= 3600; second++)
+        step(bench, second);
+    assert_near(bench->out.capacity_Ah, 308 + 20 * 0.98, 1e-6);
+}
+
+static void soc_is_that_of_the_packs_unless_the_user_wants_ours(void **state)
+{
+    struct bench *bench = *state;
+
+    aggregator_init(&bench->aggregator, 140, 560);
+    step(bench, 0);
+    assert_near(bench->out.soc_pct, 55, 1e-9);
+}
+
+static void soc_is_never_0_for_want_of_data(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->pack[0].reading.soc_pct = NAN;
+    bench->pack[1].reading.soc_pct = NAN;
+    step(bench, 0);
+    assert_true(isnan(bench->out.soc_pct));
+    bench->config.own_soc = true;
+    step(bench, 1);
+    assert_true(isnan(bench->out.soc_pct));
+}
+
+static void a_nan_current_never_poisons_the_counter(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    step(bench, 0);
+    bench->pack[0].reading.current_A = NAN;
+    step(bench, 1);
+    bench->pack[0].reading.current_A = 10;
+    step(bench, 2);
+    step(bench, 3);
+    assert_near(bench->out.soc_pct, 55, 0.01);
+}
+
+static void no_limit_rises_because_a_pack_went(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->pack[0].reading.charge_current_max_A = 10;
+    bench->pack[0].reading.charge_voltage_max_V = 54;
+    pack_remember(&bench->pack[0]);
+    step(bench, 0);
+    assert_near(bench->out.limits.charge_current.value, 20, 1e-9);
+    bench->packs[0] = &bench->pack[1];
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_current.value, 20, 1e-9);
+    assert_near(bench->out.limits.charge_voltage.value, 54, 1e-9);
+    assert_non_null(strstr(bench->out.limits.charge_current.reason, "1 pack missing"));
+    bench->in.packs_missing = 0;
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+}
+
+static void a_missing_pack_is_an_alarm_and_an_offline_module(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    assert_true(isnan(bench->out.bank.alarm[ALARM_BMS_CABLE]));
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    assert_true(bench->out.bank.alarm[ALARM_BMS_CABLE] == 1);
+    assert_true(bench->out.bank.modules_offline == 1);
+}
+
+static void with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_stands(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    bench->in.pack_count = 0;
+    bench->in.packs_missing = 2;
+    step(bench, 1);
+    assert_true(bench->out.limits.charge_current.value == 0);
+    assert_true(bench->out.limits.discharge_current.value == 0);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+    assert_true(bench->out.bank.alarm[ALARM_BMS_CABLE] == 2);
+    assert_true(isnan(bench->out.bank.voltage_V));
+    assert_true(isnan(bench->out.current.current_A));
+    assert_true(isnan(bench->out.soc_pct));
+}
+
+static void the_charge_is_due_once_in_its_precision(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.charge_save_precision = 0.0025; /* of 560 Ah: 1.4 Ah */
+    step(bench, 0);
+    assert_true(aggregator_charge_due(&bench->aggregator, &bench->config));
+    aggregator_charge_saved(&bench->aggregator);
+    for (int second = 1; second <= 250; second++)
+        step(bench, second); /* 20 A for 250 s: 1.36 Ah */
+    assert_false(aggregator_charge_due(&bench->aggregator, &bench->config));
+    for (int second = 251; second <= 260; second++)
+        step(bench, second);
+    assert_true(aggregator_charge_due(&bench->aggregator, &bench->config));
+}
+
+static void a_reading_is_complete_when_the_bank_can_be_led_by_it(void **state)
+{
+    struct bench *bench = *state;
+    struct pack_reading *reading = &bench->pack[0].reading;
+    const char *missing;
+
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+    assert_null(missing);
+    reading->charge_current_max_A = NAN;
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/Info/MaxChargeCurrent");
+    bench->config.own_charge_parameters = true; /* then its cells count, not its limits */
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+    reading->cell_voltage_max_V = reading->cell_voltage_min_V = NAN;
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_counter_begins_with_the_soc_of_the_packs_when_nothing_was_saved),
+        TEST(the_counter_begins_with_what_was_saved),
+        TEST(a_bank_that_grows_pack_by_pack_keeps_the_saved_soc),
+        TEST(a_charge_written_by_hand_is_that_of_the_whole_bank),
+        TEST(the_counter_runs_with_the_bank_current),
+        TEST(soc_is_that_of_the_packs_unless_the_user_wants_ours),
+        TEST(soc_is_never_0_for_want_of_data),
+        TEST(a_nan_current_never_poisons_the_counter),
+        TEST(no_limit_rises_because_a_pack_went),
+        TEST(a_missing_pack_is_an_alarm_and_an_offline_module),
+        TEST(with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_stands),
+        TEST(the_charge_is_due_once_in_its_precision),
+        TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
+    };
+
+    return cmocka_run_group_tests_name("aggregator", tests, NULL, NULL);
+}

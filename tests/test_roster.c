@@ -1,0 +1,159 @@
+/* roster: who belongs to the bank, also while away. */
+#include "fixture.h"
+#include "roster.h"
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+struct heard {
+    size_t joined, returned, left, renamed, forgotten;
+};
+
+static void hear(void *ctx, enum roster_event event, const struct roster_entry *entry,
+                 const struct device *device)
+{
+    struct heard *heard = ctx;
+
+    (void)entry;
+    (void)device;
+    heard->joined += event == ROSTER_JOINED;
+    heard->returned += event == ROSTER_RETURNED;
+    heard->left += event == ROSTER_LEFT;
+    heard->renamed += event == ROSTER_RENAMED;
+    heard->forgotten += event == ROSTER_FORGOTTEN;
+}
+
+static void look(struct world *world, struct roster *roster, int expected, double now_s, struct heard *heard)
+{
+    *heard = (struct heard){0};
+    roster_update(roster, &world->devices, expected, now_s, hear, heard);
+}
+
+static void a_pack_joins_once(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    assert_int_equal(heard.joined, 1);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard.joined + heard.returned + heard.renamed + heard.left, 0);
+}
+
+static void a_pack_that_comes_back_under_another_bus_name_is_the_same_pack(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard.left, 1);
+    assert_int_equal(roster_missing(&roster), 1);
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB7", 1, "A", "S1");
+    look(world, &roster, CONFIG_NOT_SET, 2, &heard);
+    assert_int_equal(heard.returned, 1);
+    assert_int_equal(roster_missing(&roster), 0);
+    assert_int_equal(roster.count, 1);
+}
+
+static void another_pack_in_its_place_is_a_new_pack(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S9");
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard.left, 1);
+    assert_int_equal(heard.joined, 1);
+    assert_int_equal(roster_missing(&roster), 1);
+}
+
+static void two_packs_with_one_serial_are_two_packs(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB1", 2, "A", "S1");
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    assert_int_equal(heard.joined, 1);
+    assert_int_equal(heard.left, 0);
+    assert_int_equal(roster.count, 2);
+    assert_int_equal(roster_missing(&roster), 0);
+}
+
+static void a_missing_pack_is_forgotten_after_the_grace_when_no_number_is_set(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB1", 2, "B", "S2");
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 10, &heard);
+    look(world, &roster, CONFIG_NOT_SET, 10 + ROSTER_GRACE_S - 1, &heard);
+    assert_int_equal(roster_missing(&roster), 1);
+    look(world, &roster, CONFIG_NOT_SET, 10 + ROSTER_GRACE_S, &heard);
+    assert_int_equal(heard.forgotten, 1);
+    assert_int_equal(roster_missing(&roster), 0);
+}
+
+static void a_missing_pack_is_waited_for_without_end_when_a_number_is_set(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB1", 2, "B", "S2");
+    look(world, &roster, 2, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, 2, 1, &heard);
+    look(world, &roster, 2, 1e6, &heard);
+    assert_int_equal(roster_missing(&roster), 1);
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB5", 3, "C", "S3");
+    look(world, &roster, 2, 1e6 + 1, &heard);
+    assert_int_equal(heard.forgotten, 1); /* the bank is whole again without it */
+    assert_int_equal(roster_missing(&roster), 0);
+}
+
+static void nobody_is_forgotten_while_all_are_away(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    look(world, &roster, CONFIG_NOT_SET, 1e6, &heard);
+    assert_int_equal(roster_missing(&roster), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_pack_joins_once),
+        TEST(a_pack_that_comes_back_under_another_bus_name_is_the_same_pack),
+        TEST(another_pack_in_its_place_is_a_new_pack),
+        TEST(two_packs_with_one_serial_are_two_packs),
+        TEST(a_missing_pack_is_forgotten_after_the_grace_when_no_number_is_set),
+        TEST(a_missing_pack_is_waited_for_without_end_when_a_number_is_set),
+        TEST(nobody_is_forgotten_while_all_are_away),
+    };
+
+    return cmocka_run_group_tests_name("roster", tests, NULL, NULL);
+}
