@@ -24,8 +24,7 @@ static void reading_clear(struct device *device)
 {
     switch (device->device_class) {
     case CLASS_BATTERY:
-        pack_reading_clear(&device->pack.reading);
-        pack_remember_limits(&device->pack);
+        pack_clear(&device->pack);
         break;
     case CLASS_SOURCE:
         source_reading_clear(&device->source.reading);
@@ -52,8 +51,6 @@ struct device *devices_add(struct devices *devices, const char *service, enum de
         return NULL;
     snprintf(device->service, sizeof device->service, "%s", service);
     device->device_class = device_class;
-    if (device_class == CLASS_BATTERY)
-        device->pack.last = (struct pack_limits){NAN, NAN, NAN};
     reading_clear(device);
     devices->device[devices->count++] = device;
     return device;
@@ -124,7 +121,7 @@ bool devices_settle(struct devices *devices, struct device *device)
     bool changed;
 
     if (device->device_class == CLASS_BATTERY)
-        pack_remember_limits(&device->pack);
+        pack_remember(&device->pack);
     if (device->member && !device->identity_changed)
         return false; /* the common case, many times a second */
     role = discovery_role(devices->config, devices->inputs, device);

@@ -1,0 +1,127 @@
+# make         build/battery-aggregator and build/battery-fleet
+# make demo    install what is missing, build, and show it working on a private bus
+# make test    install what is missing, build, and run every test
+# make check   format, walls between the rooms, clang-tidy, cppcheck
+# make asan, make valgrind    the tests under the sanitizers, under valgrind
+
+VERSION := 0.1.0
+BUILD ?= build
+CC ?= cc
+
+# Debian packages: to build; to test and to run the demo; to check.
+NEED_BUILD := pkg-config libdbus-1-dev libuv1-dev libinih-dev
+NEED_TEST := $(NEED_BUILD) libcmocka-dev dbus dbus-daemon python3-dbus python3-gi systemd libglib2.0-bin
+NEED_DEMO := $(NEED_BUILD) dbus dbus-daemon
+NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
+
+PACKAGES := dbus-1 libuv inih
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
+             $(SANITIZE) -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
+
+MAINS := src/main.c src/sim/fleet_main.c
+SOURCES := $(filter-out $(MAINS),$(wildcard src/*.c src/*/*.c))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
+ARCHIVE := $(BUILD)/libaggregator.a
+PROGRAMS := $(BUILD)/battery-aggregator $(BUILD)/battery-fleet
+
+UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
+TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
+
+.PHONY: all test demo check asan valgrind clean need-% run-tests run-demo run-check
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(PROGRAMS)
+
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(ARCHIVE): $(OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(BUILD)/battery-aggregator: $(BUILD)/main.o $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/battery-fleet: $(BUILD)/sim/fleet_main.o $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+# ---- tests ----
+
+$(BUILD)/tests/%.o: tests/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) -Itests -DBUILD_DIR='"$(BUILD)"' $(shell pkg-config --cflags cmocka) -c $< -o $@
+
+$(BUILD)/tests/bus/test_%: $(BUILD)/tests/bus/test_%.o $(TEST_HELPERS) $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(shell pkg-config --libs cmocka) -o $@
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(shell pkg-config --libs cmocka) -o $@
+
+test: need-test
+	@$(MAKE) run-tests
+
+run-tests: $(PROGRAMS) $(UNIT_TESTS) $(BUS_TESTS)
+	@BUILD=$(BUILD) tests/run.sh $(RUNNER_FLAGS) $(UNIT_TESTS) $(BUS_TESTS)
+
+asan: need-test
+	@$(MAKE) run-tests BUILD=build/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+	    HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
+
+valgrind: need-test need-valgrind
+	@$(MAKE) run-tests RUNNER_FLAGS=--valgrind
+
+# ---- demo ----
+
+demo: need-demo
+	@$(MAKE) all
+	@BUILD=$(BUILD) scripts/demo.sh
+
+# ---- checks of the source ----
+
+check: need-check
+	@$(MAKE) run-check
+
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch])
+
+run-check:
+	clang-format --dry-run -Werror $(C_FILES)
+	scripts/walls.sh
+	shellcheck $(wildcard scripts/*.sh tests/*.sh service/run service/log/run .ci/run)
+	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
+	clang-tidy --quiet $(filter %.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc -Itests \
+	    -DBUILD_DIR='"build"' $(shell pkg-config --cflags $(PACKAGES) cmocka)
+
+# ---- what the machine needs ----
+
+need-test:
+	@scripts/need.sh $(NEED_TEST)
+
+need-demo:
+	@scripts/need.sh $(NEED_DEMO)
+
+need-check:
+	@scripts/need.sh $(NEED_CHECK)
+
+need-valgrind:
+	@scripts/need.sh valgrind
+
+clean:
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/bus/*.d)

@@ -1,0 +1,380 @@
+#include "bus/items.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/items_tree.h"
+
+enum { ROOM_FIRST = 128, DECIMALS_MAX = 6 };
+
+#define ROUND_DOWN_TOLERANCE 1e-6 /* of the last digit: 52.8 is 52.80 and not 52.79 */
+#define FIXED_POINT_MAX 1e15      /* larger numbers have no decimals anyway */
+
+static const char invalid_text[] = "---";
+
+struct items *items_new(items_set_fn set, void *ctx)
+{
+    struct items *items = calloc(1, sizeof *items);
+
+    if (!items)
+        return NULL;
+    items->set = set;
+    items->ctx = ctx;
+    return items;
+}
+
+static void item_free(struct item *item)
+{
+    free((char *)item->def.path);
+    free((char *)item->def.description);
+    free(item->text);
+}
+
+void items_free(struct items *items)
+{
+    if (!items)
+        return;
+    for (size_t i = 0; i < items->count; i++)
+        item_free(&items->item[i]);
+    free(items->item);
+    free(items->sorted);
+    free(items->changes);
+    free(items);
+}
+
+/* ---- the tree ---- */
+
+static bool is_path(const char *path)
+{
+    if (*path != '/' || path[1] == '\0')
+        return false;
+    for (; *path; path++) {
+        unsigned char c = (unsigned char)*path;
+
+        if (c == '/' ? path[1] == '/' || path[1] == '\0' : !(c < 0x80 && (isalnum(c) || c == '_')))
+            return false;
+    }
+    return true;
+}
+
+/* The first position in sorted whose path is not before path. */
+static size_t lower_bound(const struct items *items, const char *path)
+{
+    size_t low = 0;
+    size_t high = items->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(items->item[items->sorted[middle]].def.path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t items_below(const struct items *items, const char *node, size_t *first)
+{
+    size_t length = strlen(node);
+    size_t count = 0;
+    char prefix[1024];
+
+    if (length >= sizeof prefix - 1)
+        return 0;
+    memcpy(prefix, node, length + 1);
+    if (prefix[length - 1] != '/')
+        strcpy(prefix + length++, "/");
+    *first = lower_bound(items, prefix);
+    while (*first + count < items->count &&
+           strncmp(items->item[items->sorted[*first + count]].def.path, prefix, length) == 0)
+        count++;
+    return count;
+}
+
+int items_find(const struct items *items, const char *path)
+{
+    size_t at = lower_bound(items, path);
+
+    if (at == items->count || strcmp(items->item[items->sorted[at]].def.path, path) != 0)
+        return -1;
+    return items->sorted[at];
+}
+
+static bool grow(struct items *items)
+{
+    size_t room = items->room ? 2 * items->room : ROOM_FIRST;
+    struct item *item = realloc(items->item, room * sizeof *item);
+    int *sorted;
+    int *changes;
+
+    if (item)
+        items->item = item;
+    sorted = realloc(items->sorted, room * sizeof *sorted);
+    if (sorted)
+        items->sorted = sorted;
+    changes = realloc(items->changes, room * sizeof *changes);
+    if (changes)
+        items->changes = changes;
+    if (!item || !sorted || !changes)
+        return false;
+    items->room = room;
+    return true;
+}
+
+/* A leaf above or below another leaf would make its path two things at once. */
+static bool is_free(const struct items *items, const char *path)
+{
+    char above[1024];
+    size_t first;
+
+    if (strlen(path) >= sizeof above || items_find(items, path) >= 0 || items_below(items, path, &first) > 0)
+        return false;
+    strcpy(above, path);
+    for (char *slash = strrchr(above, '/'); slash && slash != above; slash = strrchr(above, '/')) {
+        *slash = '\0';
+        if (items_find(items, above) >= 0)
+            return false;
+    }
+    return true;
+}
+
+int items_add(struct items *items, const struct item_def *def)
+{
+    struct item item = {.def = *def, .number = NAN};
+    size_t at;
+
+    if (!is_path(def->path) || !is_free(items, def->path) || def->decimals < 0 ||
+        def->decimals > DECIMALS_MAX)
+        return -1;
+    if (items->count == items->room && !grow(items))
+        return -1;
+    item.def.path = strdup(def->path);
+    item.def.description = strdup(def->description ? def->description : "");
+    item.text = def->type == 's' ? calloc(1, ITEMS_TEXT_MAX) : NULL;
+    if (!item.def.path || !item.def.description || (def->type == 's' && !item.text)) {
+        item_free(&item);
+        return -1;
+    }
+    at = lower_bound(items, def->path);
+    memmove(&items->sorted[at + 1], &items->sorted[at], (items->count - at) * sizeof *items->sorted);
+    items->sorted[at] = (int)items->count;
+    items->item[items->count] = item;
+    return (int)items->count++;
+}
+
+size_t items_count(const struct items *items)
+{
+    return items->count;
+}
+
+const char *items_path(const struct items *items, int item)
+{
+    return items->item[item].def.path;
+}
+
+/* ---- values ---- */
+
+static void mark(struct items *items, int item)
+{
+    if (items->item[item].changed)
+        return;
+    items->item[item].changed = true;
+    items->changes[items->change_count++] = item;
+}
+
+static double power_of_ten(int exponent)
+{
+    static const double powers[DECIMALS_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+
+    return powers[exponent];
+}
+
+static double round_to(const struct item_def *def, double number)
+{
+    int decimals = def->type == 'i' ? 0 : def->decimals;
+    double scaled = number * power_of_ten(decimals);
+    double rounded;
+
+    if (fabs(scaled) >= FIXED_POINT_MAX)
+        return number;
+    rounded = def->rounding == ROUND_DOWN ? floor(scaled + ROUND_DOWN_TOLERANCE) : round(scaled);
+    return rounded / power_of_ten(decimals) + 0.0; /* -0 becomes 0 */
+}
+
+void items_set_number(struct items *items, int index, double number)
+{
+    struct item *item = &items->item[index];
+
+    if (!isfinite(number) || item->def.type == 's') {
+        items_set_invalid(items, index);
+        return;
+    }
+    number = round_to(&item->def, number);
+    if (item->def.type == 'i')
+        number = fmin(fmax(number, INT32_MIN), INT32_MAX);
+    if (item->known && number == item->number)
+        return;
+    item->known = true;
+    item->number = number;
+    mark(items, index);
+}
+
+/* Length of the UTF-8 character at text, 0 when it is none. Overlong forms and surrogates are none. */
+static size_t character(const unsigned char *text)
+{
+    static const struct {
+        unsigned char first_low, first_high, second_low, second_high;
+        size_t length;
+    } forms[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
+                 {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+                 {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
+
+    if (*text < 0x80)
+        return 1;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        size_t good = 1;
+
+        if (*text < forms[i].first_low || *text > forms[i].first_high)
+            continue;
+        if (text[1] < forms[i].second_low || text[1] > forms[i].second_high)
+            return 0;
+        while (good < forms[i].length && (text[good] & 0xC0) == 0x80)
+            good++;
+        return good == forms[i].length ? good : 0;
+    }
+    return 0;
+}
+
+/* libdbus takes UTF-8 only, and would abort the program over anything else. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t used = 0;
+
+    while (*from) {
+        size_t length = character((const unsigned char *)from);
+
+        if (used + (length ? length : 1) >= size)
+            break;
+        if (length == 0) {
+            to[used++] = '?';
+            from++;
+        } else {
+            memcpy(to + used, from, length);
+            used += length;
+            from += length;
+        }
+    }
+    to[used] = '\0';
+}
+
+void items_set_text(struct items *items, int index, const char *text)
+{
+    struct item *item = &items->item[index];
+    char copy[ITEMS_TEXT_MAX];
+
+    if (!text || item->def.type != 's') {
+        items_set_invalid(items, index);
+        return;
+    }
+    copy_text(copy, sizeof copy, text);
+    if (item->known && strcmp(copy, item->text) == 0)
+        return;
+    item->known = true;
+    strcpy(item->text, copy);
+    mark(items, index);
+}
+
+void items_set_invalid(struct items *items, int index)
+{
+    struct item *item = &items->item[index];
+
+    if (!item->known)
+        return;
+    item->known = false;
+    mark(items, index);
+}
+
+struct value items_value(const struct items *items, int index)
+{
+    const struct item *item = &items->item[index];
+
+    if (!item->known)
+        return value_invalid();
+    return item->def.type == 's' ? value_text(item->text) : value_number(item->number);
+}
+
+/* ---- text for a person ---- */
+
+/* "-12.30": the digits of the scaled number, which round_to has made whole. printf would do the same in
+ * ten times the time, and in the locale's spelling. */
+static void number_text(char *buf, double number, int decimals)
+{
+    double scaled = round(fabs(number) * power_of_ten(decimals));
+    char digits[32];
+    int count = 0;
+
+    if (scaled >= FIXED_POINT_MAX) {
+        snprintf(buf, ITEMS_TEXT_MAX, "%.0f", number);
+        return;
+    }
+    for (uint64_t rest = (uint64_t)scaled; rest > 0 || count <= decimals; rest /= 10) {
+        if (decimals > 0 && count == decimals)
+            digits[count++] = '.';
+        digits[count++] = (char)('0' + rest % 10);
+    }
+    if (number < 0)
+        *buf++ = '-';
+    while (count > 0)
+        *buf++ = digits[--count];
+    *buf = '\0';
+}
+
+/* The name of an enumerated value, NULL when it has none. */
+static const char *value_name(const struct item *item)
+{
+    if (!item->def.names || item->number < 0)
+        return NULL;
+    for (int i = 0; item->def.names[i]; i++) {
+        if (i == item->number)
+            return item->def.names[i];
+    }
+    return NULL;
+}
+
+const char *items_text(const struct items *items, int index, char *buf)
+{
+    const struct item *item = &items->item[index];
+    const char *name;
+
+    if (!item->known)
+        return strcpy(buf, invalid_text);
+    if (item->def.type == 's')
+        return strcpy(buf, item->text);
+    name = value_name(item);
+    if (name) {
+        snprintf(buf, ITEMS_TEXT_MAX, "%s", name);
+        return buf;
+    }
+    number_text(buf, item->number, item->def.type == 'i' ? 0 : item->def.decimals);
+    if (item->def.unit)
+        strncat(buf, item->def.unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
+    return buf;
+}
+
+size_t items_take_changes(struct items *items, void (*each)(void *ctx, int item), void *ctx)
+{
+    size_t count = items->change_count;
+
+    for (size_t i = 0; i < count; i++) {
+        items->item[items->changes[i]].changed = false;
+        if (each)
+            each(ctx, items->changes[i]);
+    }
+    items->change_count = 0;
+    return count;
+}

@@ -1,0 +1,28 @@
+/* The inside of a tree of items: for items.c, which keeps the values, and items_bus.c, which answers for
+ * them. */
+#ifndef BUS_ITEMS_TREE_H
+#define BUS_ITEMS_TREE_H
+
+#include "bus/items.h"
+
+struct item {
+    struct item_def def; /* path and description are our own copies */
+    bool known;
+    bool changed; /* since the last publication */
+    double number;
+    char *text; /* ITEMS_TEXT_MAX bytes, of an 's' */
+};
+
+struct items {
+    items_set_fn set;
+    void *ctx;
+    struct item *item; /* in the order they were added: an item's number is its index */
+    int *sorted;       /* the same, by path */
+    int *changes;      /* those that changed, in the order they did */
+    size_t count, room, change_count;
+};
+
+/* The items whose path lies below node ("/" or "/Dc/0"): *first is a position in sorted. How many. */
+size_t items_below(const struct items *items, const char *node, size_t *first);
+
+#endif

@@ -1,0 +1,31 @@
+#include "commands/check.h"
+
+#include <stdio.h>
+
+#include "settings.h"
+
+struct tally {
+    int warnings;
+};
+
+static void print_finding(void *ctx, enum settings_severity severity, const char *message)
+{
+    static const char *const names[] = {"note", "warning", "error"};
+    struct tally *tally = ctx;
+
+    tally->warnings += severity == SETTINGS_WARNING;
+    printf("%s: %s\n", names[severity], message);
+}
+
+int command_check(const char *path)
+{
+    struct config config;
+    struct tally tally = {0};
+    int errors;
+
+    settings_default(&config);
+    errors = settings_read(path, &config, print_finding, &tally);
+    printf("%s: %d error%s, %d warning%s%s\n", path, errors, errors == 1 ? "" : "s", tally.warnings,
+           tally.warnings == 1 ? "" : "s", errors ? ": the daemon would not start" : "");
+    return errors > 0;
+}

@@ -1,0 +1,567 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "bus/items.h"
+#include "bus/loop.h"
+#include "bus/monitor.h"
+#include "bus/name.h"
+#include "core/aggregator.h"
+#include "log.h"
+#include "report.h"
+#include "roster.h"
+#include "settings.h"
+#include "state.h"
+#include "venus/devices.h"
+#include "venus/inputs.h"
+#include "venus/outputs.h"
+#include "venus/system_settings.h"
+#include "version.h"
+
+#define VENUS_PREFIX "com.victronenergy."
+
+#define REJOIN_S 1.0
+
+enum { SOURCES_MAX = 64 };
+
+struct daemon {
+    const struct daemon_options *options;
+    struct config config;
+
+    uv_loop_t loop;
+    uv_timer_t gather; /* from the first change of an instant to its calculation */
+    uv_timer_t tick;   /* time passes although nothing arrives */
+    uv_signal_t sigterm, sigint;
+    bool stopping;
+
+    struct bus *bus;
+    struct bus_name name;
+    struct monitor *monitor;
+    struct items *items;
+    struct outputs *outputs;
+    struct inputs *inputs;
+    struct system_settings system_settings;
+
+    struct devices devices;
+    struct roster roster;
+    struct aggregator aggregator;
+    struct aggregate aggregate;
+    struct state state;
+    struct report report;
+    double bus_up_s;    /* when we came to this bus */
+    double all_lost_s;  /* since when no pack is there while we are on the bus; NAN = not so */
+    int shown_instance; /* the one we have on the bus, -1 = not there */
+    bool packs_changed; /* the roster must be looked at */
+    bool save_failed;
+};
+
+static double now_s(void)
+{
+    return (double)uv_hrtime() / 1e9;
+}
+
+/* ---- what must survive ---- */
+
+static void said_write(struct daemon *daemon, const char *what, int result)
+{
+    if (result < 0 && !daemon->save_failed)
+        log_error("Cannot save %s in %s: %s. It is kept in memory and tried again", what,
+                  daemon->options->data_directory, strerror(-result));
+    else if (result == 0 && daemon->save_failed)
+        log_info("Saving in %s works again", daemon->options->data_directory);
+    daemon->save_failed = result < 0;
+}
+
+static void save_charge(struct daemon *daemon)
+{
+    const struct charge_counter *counter = &daemon->aggregator.charge;
+    bool resized;
+
+    if (isnan(counter->charge_Ah) || isnan(counter->capacity_Ah))
+        return;
+    resized = !(fabs(daemon->state.charge_capacity_Ah - counter->capacity_Ah) < 0.01);
+    daemon->state.charge_Ah = counter->charge_Ah;
+    daemon->state.charge_capacity_Ah = counter->capacity_Ah;
+    said_write(daemon, "the charge", state_write_charge(daemon->options->data_directory, &daemon->state));
+    if (resized)
+        said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
+    aggregator_charge_saved(&daemon->aggregator);
+}
+
+static void save_instance(struct daemon *daemon)
+{
+    if (daemon->state.device_instance == daemon->system_settings.instance)
+        return;
+    daemon->state.device_instance = daemon->system_settings.instance;
+    said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
+}
+
+/* ---- our place on the bus ---- */
+
+static size_t packs_needed(const struct daemon *daemon)
+{
+    return daemon->config.nr_of_batteries == CONFIG_NOT_SET ? 1 : (size_t)daemon->config.nr_of_batteries;
+}
+
+static void show_identity(struct daemon *daemon)
+{
+    char connection[64];
+    size_t packs = (size_t)daemon->aggregate.packs_online;
+
+    snprintf(connection, sizeof connection, "%zu pack%s on D-Bus", packs, packs == 1 ? "" : "s");
+    outputs_set_identity(daemon->outputs,
+                         &(struct outputs_identity){connection, daemon->system_settings.custom_name,
+                                                    daemon->system_settings.instance});
+}
+
+/* localsettings knows registered devices only; a live one with our number would silently replace us. */
+static void avoid_taken_instance(struct daemon *daemon)
+{
+    int wish = daemon->system_settings.instance;
+    int instance = wish;
+
+    while (devices_instance_taken(&daemon->devices, instance))
+        instance++;
+    if (instance == wish)
+        return;
+    log_warning("Device instance %d is in use by another battery: ours is %d. Choose it anew as battery "
+                "monitor and controlling BMS",
+                wish, instance);
+    system_settings_set_instance(&daemon->system_settings, instance);
+}
+
+static void enter_bus(struct daemon *daemon)
+{
+    if (!system_settings_ready(&daemon->system_settings) || daemon->stopping)
+        return;
+    avoid_taken_instance(daemon);
+    daemon->shown_instance = daemon->system_settings.instance;
+    show_identity(daemon);
+    bus_name_request(&daemon->name);
+}
+
+static void leave_bus(struct daemon *daemon, const char *why)
+{
+    if (daemon->shown_instance < 0)
+        return;
+    if (bus_name_is_ours(&daemon->name))
+        log_warning("Off the bus: %s", why);
+    bus_name_release(&daemon->name);
+    daemon->shown_instance = -1;
+}
+
+static void on_name_acquired(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    items_take_changes(daemon->items, NULL, NULL);
+    save_instance(daemon);
+    log_info("On the bus as %s, instance %d: choose it as battery monitor and controlling BMS",
+             OUTPUTS_SERVICE, daemon->shown_instance);
+}
+
+static void on_name_taken(void *ctx)
+{
+    (void)ctx;
+    log_error("%s belongs to another program (a Python aggregator?): stop it. We try again every second",
+              OUTPUTS_SERVICE);
+}
+
+/* All that is needed is here. Packs that were in the bank before the bus went are given a moment to be
+ * found again, so that none of them is reported missing for a blink. */
+static bool is_ready(const struct daemon *daemon, double now)
+{
+    return daemon->aggregate.packs_online >= (double)packs_needed(daemon) &&
+           (daemon->aggregate.packs_missing < 1 || now - daemon->bus_up_s >= REJOIN_S);
+}
+
+/* Whether the bank may be shown: from the first whole bank on, and until 60 s after the last pack went. */
+static void decide_presence(struct daemon *daemon, double now)
+{
+    bool shown = daemon->shown_instance >= 0;
+
+    if (!shown && is_ready(daemon, now)) {
+        daemon->all_lost_s = NAN;
+        enter_bus(daemon);
+    } else if (shown && daemon->aggregate.packs_online < 1) {
+        if (isnan(daemon->all_lost_s))
+            daemon->all_lost_s = now;
+        else if (now - daemon->all_lost_s >= AGGREGATOR_LOST_RELEASE_S)
+            leave_bus(daemon, "all packs are gone for a minute, Venus must protect the bank by itself");
+    } else {
+        daemon->all_lost_s = NAN;
+    }
+}
+
+/* ---- one pass ---- */
+
+static void show_packs(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->roster.count; i++) {
+        const struct roster_entry *entry = &daemon->roster.entry[i];
+        struct outputs_pack pack = {"", "", "", ""};
+
+        if (entry->used)
+            pack = (struct outputs_pack){entry->service, entry->name, entry->serial,
+                                         entry->present ? "online" : "missing"};
+        outputs_set_pack(daemon->outputs, i, &pack);
+    }
+}
+
+static void on_roster_event(void *ctx, enum roster_event event, const struct roster_entry *entry,
+                            const struct device *device)
+{
+    struct daemon *daemon = ctx;
+
+    report_pack(event, entry, device, &daemon->devices);
+}
+
+static void look_at_roster(struct daemon *daemon, double now)
+{
+    if (roster_update(&daemon->roster, &daemon->devices, daemon->config.nr_of_batteries, now, on_roster_event,
+                      daemon)) {
+        show_packs(daemon);
+        if (daemon->config.send_cell_voltages)
+            outputs_forget_cells(daemon->outputs);
+    }
+}
+
+static void calculate(struct daemon *daemon, double now)
+{
+    const struct pack *packs[OUTPUTS_PACKS_MAX];
+    const struct source *sources[SOURCES_MAX];
+    struct source absent[CONFIG_NAMES_MAX];
+    const struct system_reading *system = devices_system(&daemon->devices);
+    struct aggregator_input in = {.time_s = now, .packs = packs, .sources = sources};
+
+    in.pack_count = devices_packs(&daemon->devices, packs, OUTPUTS_PACKS_MAX);
+    in.source_count = devices_sources(&daemon->devices, absent, sources, SOURCES_MAX);
+    in.packs_missing = roster_missing(&daemon->roster);
+    in.low_soc = system && system->low_soc > 0;
+    aggregator_step(&daemon->aggregator, &daemon->config, &in, &daemon->aggregate);
+
+    outputs_set(daemon->outputs, &daemon->aggregate);
+    if (daemon->config.send_cell_voltages)
+        outputs_set_cells(daemon->outputs, packs, in.pack_count);
+}
+
+static void update(struct daemon *daemon)
+{
+    double now = now_s();
+
+    look_at_roster(daemon, now);
+    if (daemon->roster.count == 0)
+        return; /* nothing to say yet */
+    calculate(daemon, now);
+    decide_presence(daemon, now);
+    report_aggregate(&daemon->report, &daemon->config, &daemon->aggregate, now,
+                     bus_name_is_ours(&daemon->name));
+    if (bus_name_is_ours(&daemon->name)) {
+        show_identity(daemon);
+        items_publish(daemon->items, daemon->bus);
+    }
+    if (aggregator_charge_due(&daemon->aggregator, &daemon->config))
+        save_charge(daemon);
+}
+
+static void on_gather(uv_timer_t *timer)
+{
+    update(timer->data);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+
+    report_waiting(&daemon->report, &daemon->devices, packs_needed(daemon), daemon->shown_instance >= 0);
+    update(daemon);
+}
+
+static void schedule(struct daemon *daemon)
+{
+    if (!uv_is_active((uv_handle_t *)&daemon->gather) && !daemon->stopping)
+        uv_timer_start(&daemon->gather, on_gather, (uint64_t)daemon->config.update_coalesce_ms, 0);
+}
+
+/* ---- what the monitor hears ---- */
+
+static const struct paths *on_wanted(void *ctx, const char *service)
+{
+    struct daemon *daemon = ctx;
+    enum device_class device_class;
+
+    if (!devices_class_of(&daemon->config, service, &device_class))
+        return NULL;
+    return inputs_paths(daemon->inputs, device_class);
+}
+
+static void on_found(void *ctx, struct monitor_service *service)
+{
+    struct daemon *daemon = ctx;
+    enum device_class device_class;
+
+    if (!devices_class_of(&daemon->config, service->name, &device_class))
+        return;
+    service->user = devices_add(&daemon->devices, service->name, device_class);
+    if (!service->user)
+        log_error("Too many devices: %s is left out", service->name);
+    if (device_class == CLASS_SETTINGS)
+        system_settings_here(&daemon->system_settings);
+}
+
+static void on_value(void *ctx, struct monitor_service *service, int index, const struct value *value)
+{
+    struct daemon *daemon = ctx;
+    struct device *device = service->user;
+
+    if (!device)
+        return;
+    switch (devices_store(&daemon->devices, device, index, value)) {
+    case INPUT_SAME:
+        break;
+    case INPUT_IMPLAUSIBLE:
+        report_implausible(daemon->inputs, device, index, paths_get(service->paths, (size_t)index), value);
+        schedule(daemon);
+        break;
+    case INPUT_CHANGED:
+        schedule(daemon);
+        break;
+    }
+}
+
+static void on_settled(void *ctx, struct monitor_service *service, bool first)
+{
+    struct daemon *daemon = ctx;
+    struct device *device = service->user;
+
+    if (!device)
+        return;
+    if (first)
+        device->scanned = device->identity_changed = true;
+    if (devices_settle(&daemon->devices, device))
+        schedule(daemon);
+    if (device->role == ROLE_SETTINGS) {
+        system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);
+        system_settings_name_changed(&daemon->system_settings, device->settings.custom_name);
+    }
+}
+
+static void on_silent(void *ctx, struct monitor_service *service, const char *why)
+{
+    (void)ctx;
+    log_warning("%s does not answer (%s). It is asked again; nothing else waits for it", service->name, why);
+}
+
+static void on_gone(void *ctx, struct monitor_service *service)
+{
+    struct daemon *daemon = ctx;
+    struct device *device = service->user;
+
+    if (!device)
+        return;
+    if (device->role == ROLE_SETTINGS)
+        system_settings_gone(&daemon->system_settings);
+    devices_remove(&daemon->devices, device);
+    service->user = NULL;
+    schedule(daemon);
+}
+
+/* ---- what the settings service and the users say ---- */
+
+static void on_system_settings(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    if (daemon->shown_instance >= 0 && daemon->shown_instance != daemon->system_settings.instance) {
+        log_info("The device instance was changed from %d to %d", daemon->shown_instance,
+                 daemon->system_settings.instance);
+        leave_bus(daemon, "to return with the new device instance");
+    }
+    schedule(daemon);
+}
+
+static int on_set(void *ctx, int item, const struct value *value)
+{
+    struct daemon *daemon = ctx;
+
+    if (item != outputs_custom_name_item(daemon->outputs) || value->kind != VALUE_TEXT)
+        return 2;
+    system_settings_set_name(&daemon->system_settings, value->text);
+    log_info("The bank is named \"%s\" now", daemon->system_settings.custom_name);
+    show_identity(daemon);
+    schedule(daemon);
+    return 0;
+}
+
+/* ---- the bus itself ---- */
+
+static void on_bus_up(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    daemon->bus_up_s = now_s();
+    monitor_up(daemon->monitor);
+}
+
+static void on_bus_down(void *ctx, const char *why)
+{
+    struct daemon *daemon = ctx;
+
+    log_warning("The bus is gone (%s): connecting again", why);
+    bus_name_down(&daemon->name);
+    daemon->shown_instance = -1;
+    monitor_down(daemon->monitor);
+}
+
+static bool on_bus_message(void *ctx, DBusMessage *message)
+{
+    struct daemon *daemon = ctx;
+
+    return monitor_message(daemon->monitor, message) || items_message(daemon->items, daemon->bus, message);
+}
+
+/* ---- beginning and end ---- */
+
+static void on_closed(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    daemon->bus = NULL;
+}
+
+static void stop(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    daemon->stopping = true;
+    save_charge(daemon);
+    bus_name_release(&daemon->name);
+    bus_flush(daemon->bus, true);
+    monitor_free(daemon->monitor);
+    bus_name_close(&daemon->name);
+    bus_close(daemon->bus, on_closed, daemon);
+    uv_close((uv_handle_t *)&daemon->gather, NULL);
+    uv_close((uv_handle_t *)&daemon->tick, NULL);
+    uv_close((uv_handle_t *)&daemon->sigterm, NULL);
+    uv_close((uv_handle_t *)&daemon->sigint, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_info("Signal %d: saved, leaving the bus", number);
+    stop(handle->data);
+}
+
+static void on_finding(void *ctx, enum settings_severity severity, const char *message)
+{
+    (void)ctx;
+    log_at(severity == SETTINGS_ERROR     ? LOG_ERROR
+           : severity == SETTINGS_WARNING ? LOG_WARNING
+                                          : LOG_INFO,
+           "%s", message);
+}
+
+static bool read_settings(struct daemon *daemon)
+{
+    int errors;
+
+    settings_default(&daemon->config);
+    errors = settings_read(daemon->options->settings_path, &daemon->config, on_finding, NULL);
+    if (errors > 0) {
+        log_error("%s has %d error%s: not started. Mend it; `battery-aggregator check` tells when it is good",
+                  daemon->options->settings_path, errors, errors == 1 ? "" : "s");
+        return false;
+    }
+    log_set_level(daemon->options->log_level ? *daemon->options->log_level : daemon->config.logging);
+    return true;
+}
+
+static void read_state(struct daemon *daemon)
+{
+    char message[512];
+    enum state_finding finding =
+        state_read(daemon->options->data_directory, &daemon->state, message, sizeof message);
+
+    if (finding != STATE_FOUND)
+        log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
+    aggregator_init(&daemon->aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
+}
+
+static bool build(struct daemon *daemon)
+{
+    const struct monitor_client monitor_client = {daemon,     on_wanted, on_found, on_value,
+                                                  on_settled, on_silent, on_gone};
+    const struct bus_owner bus_owner = {daemon, on_bus_up, on_bus_down, on_bus_message};
+    const struct bus_name_owner name_owner = {daemon, on_name_acquired, on_name_taken};
+    const struct system_settings_client settings_client = {daemon, on_system_settings};
+    int wish = daemon->state.device_instance >= 0 ? daemon->state.device_instance : OUTPUTS_INSTANCE_WISH;
+
+    daemon->inputs = inputs_new();
+    daemon->items = items_new(on_set, daemon);
+    daemon->outputs = daemon->items ? outputs_new(daemon->items) : NULL;
+    if (!daemon->inputs || !daemon->outputs)
+        return false;
+    devices_init(&daemon->devices, &daemon->config, daemon->inputs);
+    daemon->bus = bus_new(&daemon->loop, daemon->options->bus_address, &bus_owner);
+    if (!daemon->bus)
+        return false;
+    daemon->monitor = monitor_new(daemon->bus, &daemon->loop, VENUS_PREFIX, &monitor_client);
+    if (!daemon->monitor)
+        return false;
+    bus_name_init(&daemon->name, daemon->bus, &daemon->loop, OUTPUTS_SERVICE, &name_owner);
+    system_settings_init(&daemon->system_settings, daemon->bus, wish, &settings_client);
+    return true;
+}
+
+static void start_handles(struct daemon *daemon)
+{
+    uint64_t period_ms = (uint64_t)daemon->config.update_interval_data_s * 1000;
+
+    uv_timer_init(&daemon->loop, &daemon->gather);
+    uv_timer_init(&daemon->loop, &daemon->tick);
+    uv_signal_init(&daemon->loop, &daemon->sigterm);
+    uv_signal_init(&daemon->loop, &daemon->sigint);
+    daemon->gather.data = daemon->tick.data = daemon->sigterm.data = daemon->sigint.data = daemon;
+    uv_timer_start(&daemon->tick, on_tick, period_ms, period_ms);
+    uv_signal_start(&daemon->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&daemon->sigint, on_signal, SIGINT);
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+    int status = 1;
+
+    if (!daemon)
+        return status;
+    daemon->options = options;
+    daemon->shown_instance = -1;
+    daemon->all_lost_s = NAN;
+    if (!read_settings(daemon))
+        goto out;
+    log_info("battery-aggregator %s, settings %s, data in %s", VERSION, options->settings_path,
+             options->data_directory);
+    read_state(daemon);
+    uv_loop_init(&daemon->loop);
+    if (!build(daemon)) {
+        log_error("Out of memory");
+        goto out;
+    }
+    start_handles(daemon);
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&daemon->loop);
+    status = 0;
+
+out:
+    devices_clear(&daemon->devices);
+    outputs_free(daemon->outputs);
+    items_free(daemon->items);
+    inputs_free(daemon->inputs);
+    free(daemon);
+    return status;
+}

@@ -1,0 +1,39 @@
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 1024 };
+
+static enum log_level threshold = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+    threshold = level;
+}
+
+/* Names and texts come from the bus: no line of theirs may look like one of ours. */
+static void replace_control_characters(char *line)
+{
+    for (; *line; line++) {
+        if ((unsigned char)*line < 0x20 || *line == 0x7f)
+            *line = '?';
+    }
+}
+
+void log_at(enum log_level level, const char *format, ...)
+{
+    static const char *const prefixes[] = {"ERROR: ", "WARNING: ", "INFO: ", "DEBUG: "};
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+
+    if (level > threshold)
+        return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    replace_control_characters(line);
+    printf("%s%s\n", prefixes[level], line);
+    fflush(stdout);
+}

@@ -1,0 +1,15 @@
+/* One line per fact, to stdout, where multilog or journald stamps it with the time. */
+#ifndef LOG_H
+#define LOG_H
+
+#include "core/config.h"
+
+void log_set_level(enum log_level level);
+void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
+#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+#endif

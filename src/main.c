@@ -1,0 +1,154 @@
+/* The command line: which command, which settings; nothing else. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/check.h"
+#include "commands/status.h"
+#include "daemon.h"
+#include "version.h"
+
+static const char usage[] =
+    "Usage: battery-aggregator [OPTION...] [COMMAND]\n"
+    "Makes several battery packs on the D-Bus of Venus OS one virtual battery.\n"
+    "\n"
+    "Without a command it is the daemon: it runs in the foreground and logs to stdout.\n"
+    "  --settings FILE    settings (default: settings.ini in the data folder)\n"
+    "  --data DIR         where charge and state.ini are kept (default: the current folder)\n"
+    "  --log-level LEVEL  error, warning, info or debug (default: LOGGING of the settings)\n"
+    "  --bus ADDRESS      D-Bus address (default: the session bus if DBUS_SESSION_BUS_ADDRESS is\n"
+    "                     set, else the system bus)\n"
+    "  --help, --version\n"
+    "\n"
+    "Commands:\n"
+    "  check [FILE]       say everything that is wrong with the settings; exit status 0 or 1\n"
+    "  status             what the running daemon shows, in one line\n"
+    "    --watch          a line a second\n"
+    "    --table          with a row a pack, redrawn in place on a terminal\n"
+    "    --json           for programs\n"
+    "\n"
+    "See battery-aggregator(1) and battery-aggregator-settings(5).\n";
+
+struct arguments {
+    struct daemon_options daemon;
+    struct status_options status;
+    enum log_level log_level;
+    const char *command;
+    const char *file;
+};
+
+enum option_id {
+    OPT_SETTINGS = 256,
+    OPT_DATA,
+    OPT_LOG_LEVEL,
+    OPT_BUS,
+    OPT_WATCH,
+    OPT_TABLE,
+    OPT_JSON,
+    OPT_HELP,
+    OPT_VERSION
+};
+
+static const struct option options[] = {{"settings", required_argument, NULL, OPT_SETTINGS},
+                                        {"data", required_argument, NULL, OPT_DATA},
+                                        {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+                                        {"bus", required_argument, NULL, OPT_BUS},
+                                        {"watch", no_argument, NULL, OPT_WATCH},
+                                        {"table", no_argument, NULL, OPT_TABLE},
+                                        {"json", no_argument, NULL, OPT_JSON},
+                                        {"help", no_argument, NULL, OPT_HELP},
+                                        {"version", no_argument, NULL, OPT_VERSION},
+                                        {NULL, 0, NULL, 0}};
+
+static int refuse(const char *what, const char *found)
+{
+    fprintf(stderr, "battery-aggregator: %s: %s\nTry 'battery-aggregator --help'.\n", what, found);
+    return 2;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int take_option(struct arguments *arguments, int option, const char *value)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+
+    switch (option) {
+    case OPT_SETTINGS:
+        arguments->daemon.settings_path = value;
+        return -1;
+    case OPT_DATA:
+        arguments->daemon.data_directory = value;
+        return -1;
+    case OPT_BUS:
+        arguments->daemon.bus_address = arguments->status.bus_address = value;
+        return -1;
+    case OPT_LOG_LEVEL:
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+            if (strcasecmp(value, levels[i]) == 0) {
+                arguments->log_level = (enum log_level)i;
+                arguments->daemon.log_level = &arguments->log_level;
+                return -1;
+            }
+        }
+        return refuse("unknown log level (error, warning, info or debug)", value);
+    case OPT_WATCH:
+        arguments->status.watch = true;
+        return -1;
+    case OPT_TABLE:
+        arguments->status.table = true;
+        return -1;
+    case OPT_JSON:
+        arguments->status.json = true;
+        return -1;
+    case OPT_HELP:
+        fputs(usage, stdout);
+        return 0;
+    case OPT_VERSION:
+        puts("battery-aggregator " VERSION);
+        return 0;
+    default:
+        fputs("Try 'battery-aggregator --help'.\n", stderr);
+        return 2;
+    }
+}
+
+static int parse(struct arguments *arguments, int argc, char *argv[])
+{
+    int option;
+
+    arguments->daemon.data_directory = ".";
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        int status = take_option(arguments, option, optarg);
+
+        if (status >= 0)
+            return status;
+    }
+    if (optind < argc)
+        arguments->command = argv[optind++];
+    if (optind < argc && arguments->command && strcmp(arguments->command, "check") == 0)
+        arguments->file = argv[optind++];
+    if (optind < argc)
+        return refuse("one argument too many", argv[optind]);
+    return -1;
+}
+
+int main(int argc, char *argv[])
+{
+    struct arguments arguments = {0};
+    char default_settings[4096];
+    int status = parse(&arguments, argc, argv);
+
+    if (status >= 0)
+        return status;
+    snprintf(default_settings, sizeof default_settings, "%s/settings.ini", arguments.daemon.data_directory);
+    if (!arguments.daemon.settings_path)
+        arguments.daemon.settings_path = default_settings;
+
+    if (!arguments.command)
+        return daemon_run(&arguments.daemon);
+    if (strcmp(arguments.command, "check") == 0)
+        return command_check(arguments.file ? arguments.file : arguments.daemon.settings_path);
+    if (strcmp(arguments.command, "status") == 0)
+        return command_status(&arguments.status);
+    return refuse("unknown command (check or status)", arguments.command);
+}

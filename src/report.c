@@ -1,0 +1,205 @@
+#include "report.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "venus/discovery.h"
+
+static void say_joined(const char *what, const struct roster_entry *entry, const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+    char cells[32] = "cells not shown";
+    char capacity[32] = "capacity unknown";
+    size_t shown = pack_reading_cells_shown(reading);
+
+    if (shown > 0)
+        snprintf(cells, sizeof cells, "%zu cells", shown);
+    else if (!isnan(reading->cells_in_series))
+        snprintf(cells, sizeof cells, "%.0f cells", reading->cells_in_series);
+    if (!isnan(reading->capacity_installed_Ah))
+        snprintf(capacity, sizeof capacity, "%.0f Ah", reading->capacity_installed_Ah);
+    log_info("Pack \"%s\" %s: %s, %s, instance %.0f, serial \"%s\", %s, %s", entry->name, what,
+             entry->service, reading->product_name, reading->device_instance, reading->serial, cells,
+             capacity);
+}
+
+void report_pack(enum roster_event event, const struct roster_entry *entry, const struct device *device,
+                 const struct devices *devices)
+{
+    switch (event) {
+    case ROSTER_JOINED:
+        say_joined("found", entry, device);
+        if (discovery_name_shared(devices, device))
+            log_warning("Another pack claims the same name: this one is called \"%s\" here. Give each pack "
+                        "its own name in its driver",
+                        entry->name);
+        break;
+    case ROSTER_RETURNED:
+        say_joined("is back", entry, device);
+        break;
+    case ROSTER_LEFT:
+        log_warning("Pack \"%s\" is lost: %s left the bus or its device", entry->name, entry->service);
+        break;
+    case ROSTER_RENAMED:
+        log_info("%s is called \"%s\" now", entry->service, entry->name);
+        break;
+    case ROSTER_FORGOTTEN:
+        log_warning("Pack \"%s\" is no longer waited for: the bank is what is here", entry->name);
+        break;
+    }
+}
+
+/* "2 of 3 packs are complete; com.victronenergy.battery.ttyUSB2 lacks /Soc" */
+static void describe_waiting(const struct devices *devices, size_t needed, char *text, size_t size)
+{
+    size_t complete = 0;
+    size_t used;
+
+    for (size_t i = 0; i < devices->count; i++)
+        complete += devices->device[i]->member;
+    used = (size_t)snprintf(text, size, "%zu of %zu pack%s complete", complete, needed,
+                            needed == 1 ? " is" : "s are");
+    for (size_t i = 0; i < devices->count && used < size; i++) {
+        const struct device *device = devices->device[i];
+
+        if (device->device_class != CLASS_BATTERY || device->member)
+            continue;
+        if (device->role == ROLE_PACK && device->waits_for)
+            used += (size_t)snprintf(text + used, size - used, "; %s lacks %s", device->service,
+                                     device->waits_for);
+        else if (device->role == ROLE_UNDECIDED)
+            used += (size_t)snprintf(text + used, size - used, "; %s shows neither limits nor cells",
+                                     device->service);
+    }
+}
+
+void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown)
+{
+    char text[REPORT_WAITING_MAX];
+
+    if (shown) {
+        report->waiting[0] = '\0';
+        return;
+    }
+    describe_waiting(devices, packs_needed, text, sizeof text);
+    if (strcmp(text, report->waiting) == 0)
+        return;
+    memcpy(report->waiting, text, sizeof text);
+    log_info("Waiting, not on the bus yet: %s", text);
+}
+
+void report_implausible(const struct inputs *inputs, struct device *device, int index, const char *path,
+                        const struct value *value)
+{
+    char range[48];
+    char found[64];
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    uint64_t *said = &device->implausible_said[(size_t)index / 64];
+
+    if (*said & bit)
+        return;
+    *said |= bit;
+    inputs_range(inputs, device->device_class, index, range, sizeof range);
+    if (value->kind == VALUE_NUMBER)
+        snprintf(found, sizeof found, "%g", value->number);
+    else
+        snprintf(found, sizeof found, "%s%.40s%s", value->text ? "\"" : "an array or structure",
+                 value->text ? value->text : "", value->text ? "\"" : "");
+    log_warning("%s %s says %s, allowed is %s: taken as unknown (said once)", device->service, path, found,
+                range);
+}
+
+/* Source of the bank current. */
+static void say_current(struct report *report, const struct aggregate *aggregate)
+{
+    const struct bank_current *current = &aggregate->current;
+    char text[BANK_ID_MAX];
+
+    snprintf(text, sizeof text, "%s%.*s", current->from_victron ? "v" : "p", BANK_ID_MAX - 2,
+             current->missing);
+    if (report->current_said && strcmp(text, report->current) == 0)
+        return;
+    report->current_said = true;
+    memcpy(report->current, text, sizeof text);
+    if (current->from_victron)
+        log_info("Bank current: measured by Victron devices");
+    else if (current->missing[0])
+        log_warning("Bank current: from the packs, for %s cannot be read", current->missing);
+    else
+        log_info("Bank current: from the packs");
+}
+
+static void say_charge(const struct aggregate *aggregate, double gap_s)
+{
+    switch (aggregate->charge_event) {
+    case CHARGE_EVENT_NONE:
+        break;
+    case CHARGE_EVENT_GAP:
+        log_warning("No current was measured for %.0f s: that time is not counted", gap_s);
+        break;
+    case CHARGE_EVENT_FULL:
+        log_info("Full: the charge counter is set to 100 %%");
+        break;
+    case CHARGE_EVENT_EMPTY:
+        log_info("Empty: the charge counter is set to 0 %%");
+        break;
+    }
+}
+
+/* A reason without its digits, so that moving numbers are no news. */
+static void kind_of(const char *reason, char *kind)
+{
+    for (; *reason; reason++) {
+        if (!isdigit((unsigned char)*reason))
+            *kind++ = *reason;
+    }
+    *kind = '\0';
+}
+
+static void say_limit(struct said_limit *said, const char *what, const char *unit, const struct limit *limit,
+                      double now_s)
+{
+    char kind[LIMIT_REASON_MAX];
+    bool to_or_from_zero = (limit->value > 0) != (said->value > 0);
+
+    kind_of(limit->reason, kind);
+    if (strcmp(kind, said->kind) == 0 && !to_or_from_zero)
+        return;
+    if (said->kind[0] &&
+        now_s - said->time_s < (to_or_from_zero ? REPORT_ZERO_QUIET_S : REPORT_LIMIT_QUIET_S))
+        return;
+    memcpy(said->kind, kind, sizeof kind);
+    said->value = limit->value;
+    said->time_s = now_s;
+    log_info("%s %.1f %s: %s", what, limit->value, unit, limit->reason[0] ? limit->reason : "unknown");
+}
+
+static void say_period(const struct aggregate *a)
+{
+    log_info(
+        "SoC %.1f %%, %.2f V, %.1f A, cells %.3f V (%s) to %.3f V (%s), CVL %.2f V, CCL %.1f A, DCL %.1f A, "
+        "%.0f packs",
+        a->soc_pct, a->bank.voltage_V, a->current.current_A, a->bank.cell_voltage_min_V.value,
+        a->bank.cell_voltage_min_V.id, a->bank.cell_voltage_max_V.value, a->bank.cell_voltage_max_V.id,
+        a->limits.charge_voltage.value, a->limits.charge_current.value, a->limits.discharge_current.value,
+        a->packs_online);
+}
+
+void report_aggregate(struct report *report, const struct config *config, const struct aggregate *aggregate,
+                      double now_s, bool shown)
+{
+    say_current(report, aggregate);
+    say_charge(aggregate, aggregate->charge_gap_s);
+    if (!shown)
+        return;
+    say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);
+    say_limit(&report->limit[1], "CCL", "A", &aggregate->limits.charge_current, now_s);
+    say_limit(&report->limit[2], "DCL", "A", &aggregate->limits.discharge_current, now_s);
+    if (config->log_period_s > 0 && now_s - report->period_s >= config->log_period_s) {
+        report->period_s = now_s;
+        say_period(aggregate);
+    }
+}

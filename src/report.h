@@ -1,0 +1,41 @@
+/* What the log says, and when: one line per fact, at its change, never once a second. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+
+#include "core/aggregator.h"
+#include "roster.h"
+#include "venus/devices.h"
+
+enum { REPORT_WAITING_MAX = 256, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S = 5 };
+
+/* What was said last. Zero-initialised. */
+struct report {
+    char waiting[REPORT_WAITING_MAX];
+    char current[BANK_ID_MAX];
+    bool current_said;
+    struct said_limit {
+        char kind[LIMIT_REASON_MAX]; /* the reason without its numbers */
+        double value;
+        double time_s;
+    } limit[3];
+    double period_s; /* when the periodic line was written last */
+};
+
+/* A pack joined, left, returned, ... */
+void report_pack(enum roster_event event, const struct roster_entry *entry, const struct device *device,
+                 const struct devices *devices);
+
+/* What we wait for before the bank can be shown. Call it once a second; it speaks at the change. */
+void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown);
+
+/* A value that cannot be: said once for each path of a device. */
+void report_implausible(const struct inputs *inputs, struct device *device, int index, const char *path,
+                        const struct value *value);
+
+/* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
+void report_aggregate(struct report *report, const struct config *config, const struct aggregate *aggregate,
+                      double now_s, bool shown);
+
+#endif

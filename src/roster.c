@@ -1,0 +1,141 @@
+#include "roster.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The same pack, as far as serials can tell. */
+static bool same_serial(const struct roster_entry *entry, const struct device *device)
+{
+    return strcmp(entry->serial, device->pack.reading.serial) == 0;
+}
+
+static bool is_device(const struct roster_entry *entry, const struct device *device)
+{
+    return device->member && strcmp(entry->service, device->service) == 0 && same_serial(entry, device);
+}
+
+/* The slot of a pack. One that is away is known again by its serial, whatever its service is called now
+ * (ttyUSB0 today is ttyUSB1 tomorrow), or by its service if it shows no serial. */
+static struct roster_entry *find(struct roster *roster, const struct device *device)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (entry->used && is_device(entry, device))
+            return entry;
+    }
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (entry->used && !entry->present && entry->serial[0] && same_serial(entry, device))
+            return entry;
+    }
+    return NULL;
+}
+
+/* A free slot, or a new one; NULL when the roster is full. */
+static struct roster_entry *find_free(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        if (!roster->entry[i].used)
+            return &roster->entry[i];
+    }
+    return roster->count < OUTPUTS_PACKS_MAX ? &roster->entry[roster->count++] : NULL;
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from);
+}
+
+static bool note_member(struct roster *roster, const struct device *device, roster_event_fn event, void *ctx)
+{
+    struct roster_entry *entry = find(roster, device);
+    enum roster_event what = ROSTER_RETURNED;
+
+    if (!entry) {
+        entry = find_free(roster);
+        if (!entry)
+            return false;
+        memset(entry, 0, sizeof *entry);
+        what = ROSTER_JOINED;
+    } else if (entry->present) {
+        if (strcmp(entry->name, device->pack.name) == 0)
+            return false;
+        what = ROSTER_RENAMED;
+    }
+    entry->used = true;
+    entry->present = true;
+    copy(entry->service, sizeof entry->service, device->service);
+    copy(entry->name, sizeof entry->name, device->pack.name);
+    copy(entry->serial, sizeof entry->serial, device->pack.reading.serial);
+    event(ctx, what, entry, device);
+    return true;
+}
+
+static bool is_here(const struct devices *devices, const struct roster_entry *entry)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (is_device(entry, devices->device[i]))
+            return true;
+    }
+    return false;
+}
+
+static size_t count_present(const struct roster *roster)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < roster->count; i++)
+        count += roster->entry[i].present;
+    return count;
+}
+
+static bool is_over(const struct roster *roster, const struct roster_entry *entry, int expected, double now_s)
+{
+    if (!entry->used || entry->present || count_present(roster) == 0)
+        return false;
+    if (expected != CONFIG_NOT_SET)
+        return count_present(roster) >= (size_t)expected;
+    return now_s - entry->gone_s >= ROSTER_GRACE_S;
+}
+
+bool roster_update(struct roster *roster, const struct devices *devices, int expected, double now_s,
+                   roster_event_fn event, void *ctx)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (!entry->present || is_here(devices, entry))
+            continue;
+        entry->present = false;
+        entry->gone_s = now_s;
+        event(ctx, ROSTER_LEFT, entry, NULL);
+        changed = true;
+    }
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->device[i]->member)
+            changed |= note_member(roster, devices->device[i], event, ctx);
+    }
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (!is_over(roster, entry, expected, now_s))
+            continue;
+        event(ctx, ROSTER_FORGOTTEN, entry, NULL);
+        memset(entry, 0, sizeof *entry);
+        changed = true;
+    }
+    return changed;
+}
+
+size_t roster_missing(const struct roster *roster)
+{
+    size_t missing = 0;
+
+    for (size_t i = 0; i < roster->count; i++)
+        missing += roster->entry[i].used && !roster->entry[i].present;
+    return missing;
+}

@@ -1,0 +1,40 @@
+/* The packs that belong to the bank, also while they are away: by serial, or by service where there is
+ * none. Knows who is missing and since when, and gives each a slot that stays its own. */
+#ifndef ROSTER_H
+#define ROSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "venus/devices.h"
+#include "venus/outputs.h"
+
+struct roster_entry {
+    bool used; /* false: the slot is free */
+    char service[DEVICE_SERVICE_MAX];
+    char name[READING_TEXT_MAX];
+    char serial[READING_TEXT_MAX];
+    bool present;
+    double gone_s; /* monotonic, when it left */
+};
+
+struct roster {
+    size_t count;
+    struct roster_entry entry[OUTPUTS_PACKS_MAX];
+};
+
+/* What roster_update met, said through the callback; entry is the pack it is about. */
+enum roster_event { ROSTER_JOINED, ROSTER_RETURNED, ROSTER_LEFT, ROSTER_RENAMED, ROSTER_FORGOTTEN };
+typedef void (*roster_event_fn)(void *ctx, enum roster_event event, const struct roster_entry *entry,
+                                const struct device *device);
+
+/* Compares with the devices; device is NULL in the callback for those who left. True when anything
+ * changed. expected is the number of packs that make the bank whole, or CONFIG_NOT_SET. A missing pack
+ * is forgotten when `expected` others are present, or, with none set, after ROSTER_GRACE_S. */
+enum { ROSTER_GRACE_S = 600 };
+bool roster_update(struct roster *roster, const struct devices *devices, int expected, double now_s,
+                   roster_event_fn event, void *ctx);
+
+size_t roster_missing(const struct roster *roster);
+
+#endif

@@ -1,0 +1,182 @@
+#include "settings_table.h"
+
+#include <stdio.h>
+
+#define AT(member) offsetof(struct config, member)
+
+static const char bank[] = "bank";
+static const char services[] = "services";
+static const char current[] = "current";
+static const char soc[] = "soc";
+static const char control[] = "charge control";
+static const char output[] = "output";
+static const char older[] = "accepted, not needed";
+
+const struct key settings_keys[] = {
+    {bank, "NR_OF_BATTERIES", NULL, KEY_COUNT, AT(nr_of_batteries), 0, 1, 64, "", "",
+     "Packs that make the bank whole; it is not shown before all are there. Empty: the bank is what is "
+     "found, from the first pack on."},
+    {bank, "NR_OF_CELLS_PER_BATTERY", NULL, KEY_COUNT, AT(nr_of_cells_per_battery), 0, 1, 64, "", "",
+     "Cells in series in a pack. Empty: as the packs say."},
+    {bank, "NR_OF_MPPTS", NULL, KEY_COUNT, AT(nr_of_mppts), 0, 0, 64, "", "",
+     "Solar chargers that count for the bank current. Empty: all that are found."},
+
+    {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 0, 0, "",
+     "com.victronenergy.battery", "Services in which packs and shunts are looked for."},
+    {services, "DCLOAD_SERVICE_NAME", NULL, KEY_TEXT, AT(dcload_service_name), 0, 0, 0, "",
+     "com.victronenergy.dcload", "Services in which shunts set to DC metering are looked for."},
+    {services, "MULTI_KEYWORD", "MULTI_KEY_WORD", KEY_TEXT, AT(multi_keyword), 0, 0, 0, "",
+     "com.victronenergy.vebus", "Services that are a MultiPlus or Quattro. Empty: none."},
+    {services, "MPPT_KEYWORD", "MPPT_KEY_WORD", KEY_TEXT, AT(mppt_keyword), 0, 0, 0, "",
+     "com.victronenergy.solarcharger", "Services that are a solar charger. Empty: none."},
+    {services, "BATTERY_PRODUCT_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_product_name_path), 0, 0, 0, "",
+     "/ProductName", "Where a pack shows the name that BATTERY_PRODUCT_NAME is looked for in."},
+    {services, "BATTERY_PRODUCT_NAME", NULL, KEY_TEXT, AT(battery_product_name), 0, 0, 0, "", "",
+     "Only battery services whose product name contains this are packs (upper and lower case differ). "
+     "Empty: every battery that shows limits or cells, shunts and aggregates apart."},
+    {services, "BATTERY_INSTANCE_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_instance_name_path), 0, 0, 0, "",
+     "/CustomName",
+     "Where a pack shows what it is called. /Serial is there to stay, /CustomName is for "
+     "people."},
+    {services, "SMARTSHUNT_NAME_KEYWORD", NULL, KEY_TEXT, AT(smartshunt_name_keyword), 0, 0, 0, "",
+     "SmartShunt", "A service whose product name contains this is a shunt, not a pack."},
+    {services, "SMARTSHUNT_INSTANCE_NAME_PATH", NULL, KEY_TEXT_PATH, AT(smartshunt_instance_name_path), 0, 0,
+     0, "", "/CustomName", "Where a shunt shows the name that USE_SMARTSHUNTS lists."},
+
+    {current, "CURRENT_FROM_VICTRON", NULL, KEY_BOOL, AT(current_from_victron), 0, 0, 0, "", "False",
+     "The bank current is what Multi, solar chargers and shunts measure, instead of what the packs do. "
+     "While one of them cannot be read the packs stand in."},
+    {current, "USE_SMARTSHUNTS", "DC_LOADS", KEY_SHUNTS, AT(use_smartshunts), 0, 0, 0, "", "False",
+     "Shunts that count for it: False none, True all, or a list of device instances or names "
+     "([278, \"Front\"]). A shunt set to battery monitor adds, one set to DC metering subtracts."},
+    {current, "INVERT_SMARTSHUNTS", "INVERT_SMARTSHUNT", KEY_BOOL, AT(invert_smartshunts), 0, 0, 0, "",
+     "False", "The other way round."},
+    {current, "SMARTSHUNT_AS_BATTERY_CURRENT", NULL, KEY_BOOL, AT(smartshunt_as_battery_current), 0, 0, 0, "",
+     "False", "The first shunt set to battery monitor alone is the bank current."},
+    {current, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_BOOL, AT(ignore_smartshunt_absence), 0, 0, 0, "",
+     "False", "A shunt that is not there counts as 0 A; else the packs stand in meanwhile."},
+
+    {soc, "OWN_SOC", NULL, KEY_BOOL, AT(own_soc), 0, 0, 0, "", "False",
+     "State of charge from our own Coulomb counter instead of the mean of the packs'. The counter always "
+     "runs."},
+    {soc, "ZERO_SOC", NULL, KEY_BOOL, AT(zero_soc), 0, 0, 0, "", "False",
+     "The counter may be set to 0 at the bottom. At the top it is always set to 100 %."},
+    {soc, "MAX_CELL_VOLTAGE_SOC_FULL", NULL, KEY_REAL, AT(max_cell_voltage_soc_full_V), 0, 1, 5, "V", "3.45",
+     "The counter is set to 100 % when the highest cell is here (OWN_CHARGE_PARAMETERS = False)."},
+    {soc, "MIN_CELL_VOLTAGE_SOC_EMPTY", NULL, KEY_REAL, AT(min_cell_voltage_soc_empty_V), 0, 1, 5, "V",
+     "2.90", "With ZERO_SOC it is set to 0 when the lowest cell is here (OWN_CHARGE_PARAMETERS = False)."},
+    {soc, "BATTERY_EFFICIENCY", NULL, KEY_REAL, AT(battery_efficiency), 0, 0.5, 1, "share", "0.98",
+     "Of the charge that goes in, how much can be taken out."},
+    {soc, "CHARGE_SAVE_PRECISION", NULL, KEY_REAL, AT(charge_save_precision), 0, 0.0005, 0.1, "share",
+     "0.0025",
+     "The file `charge` is written when the charge moved by this share of the capacity. Smaller wears the "
+     "flash."},
+
+    {control, "OWN_CHARGE_PARAMETERS", NULL, KEY_BOOL, AT(own_charge_parameters), 0, 0, 0, "", "False",
+     "CVL, CCL and DCL are computed here from the cells. False: merged from those of the packs."},
+    {control, "CHARGE_VOLTAGE_LIST", NULL, KEY_MONTHS, AT(charge_voltage_V), 0, 1, 5, "V per cell",
+     "3.55, 3.50, 3.50, 3.45, 3.40, 3.40, 3.40, 3.40, 3.45, 3.50, 3.50, 3.55",
+     "How full the bank is charged, January to December: lower in summer for a longer life, higher in "
+     "winter for more energy. A month above MAX_CELL_VOLTAGE makes a cell peak at every full charge, which "
+     "turns DC feed-in off."},
+    {control, "BALANCING_VOLTAGE", NULL, KEY_REAL, AT(balancing_voltage_V), 0, 1, 5, "V per cell", "3.40",
+     "Charged up to once in BALANCING_REPETITION days and kept until the cells are even. Below "
+     "MAX_CELL_VOLTAGE."},
+    {control, "BALANCING_REPETITION", NULL, KEY_WHOLE, AT(balancing_repetition_days), 0, 1, 365, "days", "10",
+     "Days from one balancing to the next."},
+    {control, "CELL_DIFF_MAX", NULL, KEY_REAL, AT(cell_diff_max_V), 0, 0.001, 0.5, "V", "0.025",
+     "Cells that differ by less are even."},
+    {control, "MAX_CELL_VOLTAGE", NULL, KEY_REAL, AT(max_cell_voltage_V), 0, 1, 5, "V", "3.45",
+     "No cell shall be above: from here on CVL gives way and DC feed-in is off."},
+    {control, "MIN_CELL_VOLTAGE", NULL, KEY_REAL, AT(min_cell_voltage_V), 0, 0.5, 5, "V", "2.90",
+     "With a cell here nothing is discharged any more. Off-grid that means: the house goes dark."},
+    {control, "MIN_CELL_HYSTERESIS", NULL, KEY_REAL, AT(min_cell_hysteresis_V), 0, 0, 1, "V", "0.1",
+     "Discharged again when the lowest cell is this much above MIN_CELL_VOLTAGE."},
+    {control, "MAX_CHARGE_CURRENT", NULL, KEY_REAL_SET, AT(max_charge_current_A), AT(max_charge_current_set),
+     0, 5000, "A", "",
+     "Of the bank. Empty: 200 A for our own charge control, and no cap on merged limits. Set it to what "
+     "busbars and fuses bear: no BMS knows them."},
+    {control, "MAX_DISCHARGE_CURRENT", NULL, KEY_REAL_SET, AT(max_discharge_current_A),
+     AT(max_discharge_current_set), 0, 5000, "A", "", "The same for discharging."},
+    {control, "CELL_CHARGE_LIMITING_VOLTAGE", NULL, KEY_CURVE_X, AT(charge_curve), 0, 0.5, 5, "V", "",
+     "The charge current follows the cells: at these voltages of a cell ... Empty: MIN_CELL_VOLTAGE, "
+     "that + 0.05, BALANCING_VOLTAGE - 0.1, BALANCING_VOLTAGE, MAX_CELL_VOLTAGE."},
+    {control, "CELL_CHARGE_LIMITED_CURRENT", NULL, KEY_CURVE_Y, AT(charge_curve), 0, 0, 1, "share",
+     "0.2, 1, 1, 0.1, 0", "... this share of MAX_CHARGE_CURRENT, in between on a straight line."},
+    {control, "CELL_DISCHARGE_LIMITING_VOLTAGE", NULL, KEY_CURVE_X, AT(discharge_curve), 0, 0.5, 5, "V", "",
+     "The same for discharging. Empty: MIN_CELL_VOLTAGE, that + 0.1, that + 0.2."},
+    {control, "CELL_DISCHARGE_LIMITED_CURRENT", NULL, KEY_CURVE_Y, AT(discharge_curve), 0, 0, 1, "share",
+     "0, 0.05, 1", "... this share of MAX_DISCHARGE_CURRENT."},
+    {control, "KEEP_MAX_CVL", NULL, KEY_BOOL, AT(keep_max_cvl), 0, 0, 0, "", "False",
+     "When merging: the highest CVL of the packs until all are in float, then the lowest, so that one "
+     "pack in float does not stop the others from balancing. A pack with a cell at MAX_CELL_VOLTAGE still "
+     "pulls it down."},
+
+    {output, "UPDATE_INTERVAL_DATA", NULL, KEY_WHOLE, AT(update_interval_data_s), 0, 1, 60, "s", "1",
+     "Everything is calculated at least this often, also when nothing changed."},
+    {output, "UPDATE_COALESCE", NULL, KEY_WHOLE, AT(update_coalesce_ms), 0, 0, 1000, "ms", "50",
+     "Changes are gathered for so long, then calculated and published once."},
+    {output, "SEND_CELL_VOLTAGES", NULL, KEY_BOOL, AT(send_cell_voltages), 0, 0, 0, "", "False",
+     "Show every cell as /Voltages/<pack>_Cell<k>."},
+    {output, "LOGGING", NULL, KEY_LEVEL, AT(logging), 0, 0, 0, "", "INFO", "How much the log says."},
+    {output, "LOG_PERIOD", NULL, KEY_WHOLE, AT(log_period_s), 0, 0, 86400, "s", "300",
+     "A line with the state of the bank every so often. 0: none."},
+
+    {older, "CAN_batteries", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
+     "What a pack does not show is derived, pack by pack."},
+    {older, "SEARCH_TRIALS", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Nobody gives up searching here."},
+    {older, "READ_TRIALS", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
+     "Nobody exits here over a failed reading."},
+    {older, "TIME_BEFORE_RESTART", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Nobody restarts here."},
+    {older, "UPDATE_INTERVAL_FIND_DEVICES", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
+     "Devices are noticed as they come."},
+    {older, "OWN_SOC_FULL_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
+    {older, "OWN_SOC_FULL_CELL_MEDIAN_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
+};
+
+const size_t settings_key_count = sizeof settings_keys / sizeof *settings_keys;
+
+const char *settings_key_range(const struct key *key, char *buf, size_t size)
+{
+    switch (key->type) {
+    case KEY_BOOL:
+        snprintf(buf, size, "True or False");
+        break;
+    case KEY_COUNT:
+        snprintf(buf, size, "empty, or %g to %g", key->min, key->max);
+        break;
+    case KEY_WHOLE:
+    case KEY_REAL:
+        snprintf(buf, size, "%g to %g", key->min, key->max);
+        break;
+    case KEY_REAL_SET:
+        snprintf(buf, size, "empty, or %g to %g", key->min, key->max);
+        break;
+    case KEY_TEXT:
+        snprintf(buf, size, "a text of up to %d bytes", CONFIG_TEXT_MAX - 1);
+        break;
+    case KEY_TEXT_PATH:
+        snprintf(buf, size, "/ProductName, /CustomName or /Serial");
+        break;
+    case KEY_MONTHS:
+        snprintf(buf, size, "12 numbers of %g to %g", key->min, key->max);
+        break;
+    case KEY_CURVE_X:
+        snprintf(buf, size, "empty, or 2 to %d ascending numbers of %g to %g", CURVE_POINTS_MAX, key->min,
+                 key->max);
+        break;
+    case KEY_CURVE_Y:
+        snprintf(buf, size, "as many numbers of %g to %g", key->min, key->max);
+        break;
+    case KEY_SHUNTS:
+        snprintf(buf, size, "True, False or a list of up to %d", CONFIG_NAMES_MAX);
+        break;
+    case KEY_LEVEL:
+        snprintf(buf, size, "ERROR, WARNING, INFO or DEBUG");
+        break;
+    case KEY_NOT_NEEDED:
+        snprintf(buf, size, "anything");
+        break;
+    }
+    return buf;
+}
