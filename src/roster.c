@@ -15,7 +15,7 @@ static bool is_device(const struct roster_entry *entry, const struct device *dev
 }
 
 /* The slot of a pack. One that is away is known again by its serial, whatever its service is called now
- * (ttyUSB0 today is ttyUSB1 tomorrow), or by its service if it shows no serial. */
+ * (ttyUSB0 today is ttyUSB1 tomorrow), or by its name if it shows no serial. */
 static struct roster_entry *find(struct roster *roster, const struct device *device)
 {
     for (size_t i = 0; i < roster->count; i++) {
@@ -27,7 +27,8 @@ static struct roster_entry *find(struct roster *roster, const struct device *dev
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
-        if (entry->used && !entry->present && entry->serial[0] && same_serial(entry, device))
+        if (entry->used && !entry->present && same_serial(entry, device) &&
+            (entry->serial[0] || strcmp(entry->name, device->pack.name) == 0))
             return entry;
     }
     return NULL;

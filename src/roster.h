@@ -1,4 +1,4 @@
-/* The packs that belong to the bank, also while they are away: by serial, or by service where there is
+/* The packs that belong to the bank, also while they are away: by serial, or by name where there is
  * none. Knows who is missing and since when, and gives each a slot that stays its own. */
 #ifndef ROSTER_H
 #define ROSTER_H

@@ -67,7 +67,7 @@ const struct key settings_keys[] = {
      "2.90", "With ZERO_SOC it is set to 0 when the lowest cell is here (OWN_CHARGE_PARAMETERS = False)."},
     {soc, "BATTERY_EFFICIENCY", NULL, KEY_REAL, AT(battery_efficiency), 0, 0.5, 1, "share", "0.98",
      "Of the charge that goes in, how much can be taken out."},
-    {soc, "CHARGE_SAVE_PRECISION", NULL, KEY_REAL, AT(charge_save_precision), 0, 0.0005, 0.1, "share",
+    {soc, "CHARGE_SAVE_PRECISION", NULL, KEY_REAL, AT(charge_save_precision), 0, 0.00001, 1, "share",
      "0.0025",
      "The file `charge` is written when the charge moved by this share of the capacity. Smaller wears the "
      "flash."},

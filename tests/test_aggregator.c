@@ -56,12 +56,19 @@ static void step(struct bench *bench, double time_s)
     aggregator_step(&bench->aggregator, &bench->config, &bench->in, &bench->out);
 }
 
+/* Lets the bank settle, so that the counter begins; time is 0 afterwards. */
+static void begin(struct bench *bench)
+{
+    step(bench, -AGGREGATOR_SETTLE_S);
+    step(bench, 0);
+}
+
 static void the_counter_begins_with_the_soc_of_the_packs_when_nothing_was_saved(void **state)
 {
     struct bench *bench = *state;
 
     bench->config.own_soc = true;
-    step(bench, 0);
+    begin(bench);
     assert_near(bench->out.soc_pct, 55, 1e-9);
     assert_near(bench->out.capacity_Ah, 308, 1e-9);
     assert_near(bench->out.consumed_Ah, -252, 1e-9);
@@ -106,13 +113,42 @@ static void a_charge_written_by_hand_is_that_of_the_whole_bank(void **state)
     assert_near(bench->out.capacity_Ah, 400, 0.1);
 }
 
+static void a_bank_of_known_size_begins_to_count_when_it_is_whole(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    bench->config.nr_of_batteries = 2;
+    aggregator_init(&bench->aggregator, 400, NAN);
+    bench->in.pack_count = 1;
+    step(bench, 0);
+    step(bench, 100);
+    assert_near(bench->out.soc_pct, 50, 1e-9);
+    bench->in.pack_count = 2;
+    step(bench, 101);
+    assert_near(bench->out.capacity_Ah, 400, 1e-9);
+}
+
+static void without_a_saved_charge_the_counter_begins_from_all_packs_not_from_the_first(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    bench->in.pack_count = 1;
+    step(bench, 0);
+    bench->in.pack_count = 2;
+    step(bench, 1);
+    step(bench, 1 + AGGREGATOR_SETTLE_S);
+    assert_near(bench->out.soc_pct, 55, 0.01);
+}
+
 static void the_counter_runs_with_the_bank_current(void **state)
 {
     struct bench *bench = *state;
 
     bench->config.own_soc = true;
     bench->config.battery_efficiency = 0.98;
-    step(bench, 0);
+    begin(bench);
     for (int second = 1; second <= 3600; second++)
         step(bench, second);
     assert_near(bench->out.capacity_Ah, 308 + 20 * 0.98, 1e-6);
@@ -145,7 +181,7 @@ static void a_nan_current_never_poisons_the_counter(void **state)
     struct bench *bench = *state;
 
     bench->config.own_soc = true;
-    step(bench, 0);
+    begin(bench);
     bench->pack[0].reading.current_A = NAN;
     step(bench, 1);
     bench->pack[0].reading.current_A = 10;
@@ -210,7 +246,7 @@ static void the_charge_is_due_once_in_its_precision(void **state)
     struct bench *bench = *state;
 
     bench->config.charge_save_precision = 0.0025; /* of 560 Ah: 1.4 Ah */
-    step(bench, 0);
+    begin(bench);
     assert_true(aggregator_charge_due(&bench->aggregator, &bench->config));
     aggregator_charge_saved(&bench->aggregator);
     for (int second = 1; second <= 250; second++)
@@ -247,6 +283,8 @@ int main(void)
         TEST(the_counter_begins_with_what_was_saved),
         TEST(a_bank_that_grows_pack_by_pack_keeps_the_saved_soc),
         TEST(a_charge_written_by_hand_is_that_of_the_whole_bank),
+        TEST(a_bank_of_known_size_begins_to_count_when_it_is_whole),
+        TEST(without_a_saved_charge_the_counter_begins_from_all_packs_not_from_the_first),
         TEST(the_counter_runs_with_the_bank_current),
         TEST(soc_is_that_of_the_packs_unless_the_user_wants_ours),
         TEST(soc_is_never_0_for_want_of_data),

@@ -217,8 +217,8 @@ static void call_answered(DBusPendingCall *pending, void *data)
     struct bus *bus = call->bus;
     DBusMessage *reply;
 
-    /* When the connection breaks, libdbus makes up answers wherever it happens to notice. Those calls
-     * are answered by bus_disconnect, from the loop and not from the depth of somebody's send. */
+    /* Whatever libdbus makes up for a connection that broke: those calls get their NULL from
+     * bus_disconnect, in a turn of the loop and not in the depth of somebody's send. */
     if (!bus->connection || !dbus_connection_get_is_connected(bus->connection))
         return;
     reply = dbus_pending_call_steal_reply(pending);

@@ -46,17 +46,21 @@ static void charge_anchors(const struct config *config, const struct bank *bank,
     in->empty = config->zero_soc && bank->cell_voltage_min_V.value <= config->min_cell_voltage_soc_empty_V;
 }
 
-/* A charge that was saved without its capacity (written by hand, or by another program) is that of the
- * whole bank: it means nothing while packs are still joining a bank of unknown size. */
-static bool is_settling(struct aggregator *aggregator, const struct config *config, double time_s,
-                        size_t packs)
+/* The counter begins with the whole bank: a charge that was saved, or the mean SoC of all packs, means
+ * nothing for the first of them. Where nobody said how many packs make it whole, that is when none has
+ * joined for a while; at once, when the capacity that belongs to the saved charge is known. */
+static bool may_begin(struct aggregator *aggregator, const struct config *config, double time_s, size_t packs)
 {
+    const struct charge_counter *counter = &aggregator->charge;
+
     if (packs != aggregator->packs_before) {
         aggregator->packs_before = packs;
         aggregator->packs_change_s = time_s;
     }
-    return config->nr_of_batteries == CONFIG_NOT_SET && !isnan(aggregator->charge.charge_Ah) &&
-           isnan(aggregator->charge.capacity_Ah) && time_s - aggregator->packs_change_s < AGGREGATOR_SETTLE_S;
+    if (config->nr_of_batteries != CONFIG_NOT_SET)
+        return packs >= (size_t)config->nr_of_batteries;
+    return packs > 0 && ((!isnan(counter->charge_Ah) && !isnan(counter->capacity_Ah)) ||
+                         time_s - aggregator->packs_change_s >= AGGREGATOR_SETTLE_S);
 }
 
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
@@ -65,7 +69,8 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     struct charge_input in = {
         .time_s = time_s, .current_A = current_A, .capacity_Ah = bank->capacity_installed_Ah};
 
-    if (is_settling(aggregator, config, time_s, bank->packs))
+    aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, bank->packs);
+    if (!aggregator->counting)
         return CHARGE_EVENT_NONE;
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
@@ -79,7 +84,7 @@ static void show_charge(const struct aggregator *aggregator, const struct config
 {
     const struct charge_counter *counter = &aggregator->charge;
 
-    if (config->own_soc && !isnan(charge_soc_pct(counter))) {
+    if (config->own_soc && aggregator->counting && !isnan(charge_soc_pct(counter))) {
         out->soc_pct = charge_soc_pct(counter);
         out->capacity_Ah = counter->charge_Ah;
         out->consumed_Ah = charge_consumed_Ah(counter);

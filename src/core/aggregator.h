@@ -46,6 +46,7 @@ struct aggregate {
 /* What is remembered from one step to the next. */
 struct aggregator {
     struct charge_counter charge;
+    bool counting;          /* the counter has begun */
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;

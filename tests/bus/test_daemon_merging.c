@@ -275,7 +275,7 @@ static void a_current_of_nan_is_unknown_and_never_poisons_the_charge(void **stat
 
     harness_data_write(h, "charge", "30\n");
     harness_pack_add(h, "ttyUSB0", "");
-    harness_daemon_start(h, "OWN_SOC = True\n");
+    harness_daemon_start(h, "OWN_SOC = True\nNR_OF_BATTERIES = 1\n");
     harness_await_aggregate(h);
     harness_await_exactly(h, "/Soc", 30);
     harness_pack_set(h, "ttyUSB0", "'/Dc/0/Current': NaN, '/Dc/0/Power': NaN");

@@ -227,7 +227,8 @@ static void errors_carry_the_names_that_clients_branch_on(void **state)
 static void expect_said(struct harness *h, const char *command, const char *first, const char *second,
                         const char *third)
 {
-    static const char *const complaints[] = {"rror", "arning", "nvalid", "ailed"};
+    static const char *const complaints[] = {"error:",   "Error:",  "Error ",
+                                             "warning:", "WARNING", "Failed to"};
     char *said;
     int status = harness_shell(h, command, &said);
 

@@ -401,22 +401,30 @@ static void patient_calls_that_wait_are_answered_with_null_on_closing(void **sta
     assert_int_equal(fixture->a.nulls, MANY);
 }
 
+enum { LONG = 4 << 20 };
+
+static char *long_text(void)
+{
+    char *text = malloc(LONG + 1);
+
+    memset(text, 'x', LONG);
+    text[LONG] = '\0';
+    return text;
+}
+
 /* More than any socket buffer takes at once: the rest goes out as the socket drains. */
 static void a_message_larger_than_the_socket_goes_out_whole(void **state)
 {
-    enum { LENGTH = 4 << 20 };
     struct fixture *fixture = *state;
-    char *text = malloc(LENGTH + 1);
+    char *text = long_text();
 
-    memset(text, 'x', LENGTH);
-    text[LENGTH] = '\0';
     fixture->b.echo = true;
     peer_open_wait(fixture, &fixture->a);
     peer_open_wait(fixture, &fixture->b);
     peer_call(&fixture->a, &fixture->b, text, 15000);
     free(text);
     await(&fixture->loop, is_answered, &fixture->a, "the echo");
-    assert_int_equal(fixture->a.echoed, LENGTH);
+    assert_int_equal(fixture->a.echoed, LONG);
 }
 
 struct turn {
@@ -727,14 +735,18 @@ static void closed_in_the_null_of_a_lost_call_it_stays_closed(void **state)
     assert_int_equal(fixture->a.downs, 0);
 }
 
+/* More than the socket takes at once, so that something is left to be flushed. */
 static void what_was_sent_before_closing_arrives(void **state)
 {
     struct fixture *fixture = *state;
+    char *text = long_text();
 
     fixture->b.mute = true;
     peer_open_wait(fixture, &fixture->a);
     peer_open_wait(fixture, &fixture->b);
-    peer_call(&fixture->a, &fixture->b, NULL, 0);
+    peer_call(&fixture->a, &fixture->b, text, 0);
+    free(text);
+    assert_true(dbus_connection_has_messages_to_send(bus_connection(fixture->a.bus)));
     peer_close(&fixture->a);
     assert_int_equal(fixture->a.nulls, 1);
     await(&fixture->loop, has_call, &fixture->b, "the last word");
