@@ -980,7 +980,8 @@ int harness_shell(struct harness *h, const char *command, char **said)
     char *text = calloc(1, size);
 
     assert_non_null(text);
-    snprintf(line, sizeof line, "BUS='%s'; export BUS; (%s) 2>&1 </dev/null", h->address, command);
+    snprintf(line, sizeof line, "BUS='%s'; DATA='%s/data'; export BUS DATA; (%s) 2>&1 </dev/null", h->address,
+             h->directory, command);
     pipe = popen(line, "r");
     assert_non_null(pipe);
     for (size_t got; length < size - 1 && (got = fread(text + length, 1, size - 1 - length, pipe)) > 0;)

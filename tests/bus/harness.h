@@ -116,8 +116,8 @@ const char *harness_get_of(struct harness *h, const char *service, const char *p
 const char *harness_error_of(struct harness *h, const char *service, const char *path, const char *interface,
                              const char *member);
 
-/* A shell command; $BUS is the address. Its exit status; what it said (both channels) is the caller's
- * to free. */
+/* A shell command; $BUS is the address, $DATA the daemon's data folder. Its exit status; what it said (both
+ * channels) is the caller's to free. */
 int harness_shell(struct harness *h, const char *command, char **said);
 
 /* -- awaiting ------------------------------------------------------------------------------------ */

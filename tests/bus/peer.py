@@ -7,6 +7,7 @@ line on stdin; each is answered by one JSON line when it took effect. The end of
 
   {"cmd": "add", "service": NAME, "items": {PATH: VALUE}, "style": STYLE, "like": TEMPLATE, "without": [PATH]}
   {"cmd": "set", "service": NAME, "items": {PATH: VALUE}, "signal": "items" | "properties" | "none"}
+  {"cmd": "raw", "service": NAME, "path": PATH, "member": SIGNAL, "signature": S, "args": [..]}   any signal
   {"cmd": "remove", "service": NAME}                       its connection is closed
   {"cmd": "return", "service": NAME, "as": NEW_NAME}       a removed one comes back as it was
   {"cmd": "rename", "service": NAME, "to": NEW_NAME}       remove and return
@@ -20,7 +21,7 @@ line on stdin; each is answered by one JSON line when it took effect. The end of
 
 VALUE is a JSON number (whole: int32, else double), a text, null (invalid), or {"t": TYPE, "v": VALUE} with
 a D-Bus type of one letter. STYLE: "getitems" (GetItems and everything older), "tree" (the root knows
-GetValue and GetText only), "leaf" (there is no root).
+GetValue and GetText only), "leaf" (there is no root), "odd" (a root that answers with what is not a tree).
 """
 
 import json
@@ -118,6 +119,23 @@ class Root(Node):
         pass
 
 
+class OddRoot(dbus.service.Object):
+    """A root whose answers have nothing to do with the contract."""
+
+    def __init__(self, service, path):
+        super().__init__(service.connection, path)
+        self.service = service
+
+    @dbus.service.method(ITEM, out_signature="a(si)")
+    def GetItems(self):
+        self.service.count("GetItems", "/")
+        return [("/Soc", 1), ("/Dc/0/Voltage", 2)]
+
+    @dbus.service.method(ITEM, out_signature="v")
+    def GetValue(self):
+        return dbus.Struct(("Soc", 1), variant_level=1)
+
+
 class Leaf(dbus.service.Object):
     def __init__(self, service, path):
         super().__init__(service.connection, path)
@@ -193,6 +211,8 @@ class Service:
             self.root = Root(self, "/")
         elif self.style == "tree":
             self.root = Node(self, "/")
+        elif self.style == "odd":
+            self.root = OddRoot(self, "/")
         for path in self.items:
             self.add_leaf(path)
 
@@ -338,6 +358,14 @@ class Peer:
     def set(self, c):
         self.services[c["service"]].set(c["items"], c.get("signal", "items"))
 
+    def raw(self, c):
+        message = dbus.lowlevel.SignalMessage(c["path"], ITEM, c["member"])
+        if c["args"]:
+            message.append(*c["args"], signature=c["signature"])
+        connection = self.services[c["service"]].connection
+        connection.send_message(message)
+        connection.flush()
+
     def remove(self, c):
         service = self.services.pop(c["service"])
         service.close()
@@ -389,7 +417,7 @@ class Peer:
         self.removed.clear()
 
     def do(self, line):
-        table = {"add": self.add, "set": self.set, "remove": self.remove, "return": self.bring_back,
+        table = {"add": self.add, "set": self.set, "raw": self.raw, "remove": self.remove, "return": self.bring_back,
                  "rename": self.rename, "freeze": self.freeze, "thaw": self.thaw, "hang": self.hang,
                  "flood": self.start_flood, "flood_stop": self.stop_flood, "settings": self.settings,
                  "calls": self.calls, "bus_lost": self.bus_lost, "bus_back": self.bus_back,

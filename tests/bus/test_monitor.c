@@ -36,6 +36,7 @@ enum answer {
     ANSWERS_NESTED = 4, /* GetValue of the root, a dictionary in a dictionary */
     ANSWERS_LEAVES = 8, /* GetValue of a leaf */
     ANSWERS_NOTHING = 16,
+    ANSWERS_EMPTY = 64,    /* GetItems, without any item yet */
     ANSWERS_NONSENSE = 32, /* GetItems and the root's GetValue with shapes of their own */
 };
 
@@ -223,7 +224,7 @@ static void append_flat_tree(DBusMessage *message, const struct peer *peer)
     dbus_message_iter_open_container(&variant, DBUS_TYPE_ARRAY, "{sv}", &dict);
     append_pair(&dict, "Unrelated", 1);
     append_pair(&dict, "Dc/0/Voltage", peer->voltage);
-    append_pair(&dict, "Soc", 55);
+    append_pair(&dict, "/Soc", 55); /* some write the slash */
     dbus_message_iter_close_container(&variant, &dict);
     dbus_message_iter_close_container(&iter, &variant);
 }
@@ -259,11 +260,24 @@ static void append_nested_tree(DBusMessage *message, const struct peer *peer)
         dbus_message_iter_close_container(&at[depth - 1], &at[depth]);
 }
 
-static void append_nonsense(DBusMessage *message)
+static void append_no_items(DBusMessage *message)
+{
+    DBusMessageIter iter, items;
+
+    dbus_message_iter_init_append(message, &iter);
+    dbus_message_iter_open_container(&iter, DBUS_TYPE_ARRAY, "{sa{sv}}", &items);
+    dbus_message_iter_close_container(&iter, &items);
+}
+
+/* A tree where items are asked for, a text where a tree is. */
+static void append_nonsense(DBusMessage *message, const struct peer *peer, bool value)
 {
     const char *text = "not what you asked for";
 
-    dbus_message_append_args(message, DBUS_TYPE_STRING, &text, DBUS_TYPE_INVALID);
+    if (value)
+        dbus_message_append_args(message, DBUS_TYPE_STRING, &text, DBUS_TYPE_INVALID);
+    else
+        append_flat_tree(message, peer);
 }
 
 static DBusMessage *answer_leaf(struct peer *peer, DBusMessage *call)
@@ -290,9 +304,11 @@ static DBusMessage *answer(struct peer *peer, DBusMessage *call)
     DBusMessage *reply = dbus_message_new_method_return(call);
 
     if (root && (peer->answers & ANSWERS_NONSENSE)) {
-        append_nonsense(reply);
+        append_nonsense(reply, peer, value);
     } else if (dbus_message_has_member(call, "GetItems") && (peer->answers & ANSWERS_ITEMS)) {
         append_items(reply, peer);
+    } else if (root && !value && (peer->answers & ANSWERS_EMPTY)) {
+        append_no_items(reply);
     } else if (root && value && (peer->answers & ANSWERS_TREE)) {
         append_flat_tree(reply, peer);
     } else if (root && value && (peer->answers & ANSWERS_NESTED)) {
@@ -475,7 +491,7 @@ static bool own_message(void *ctx, DBusMessage *message)
 
     if (dbus_message_has_interface(message, BUSITEM))
         fixture->signals++;
-    return monitor_message(fixture->monitor, message);
+    return fixture->monitor && monitor_message(fixture->monitor, message);
 }
 
 static void own_closed(void *ctx)
@@ -721,7 +737,7 @@ static void a_service_that_shows_nothing_yet_is_scanned_again(void **state)
 {
     struct fixture *fixture = *state;
     struct seen *seen = seen_of(fixture, BATTERY);
-    struct peer *peer = peer_open(fixture, 0, BATTERY, 0);
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_EMPTY);
 
     monitor_open(fixture);
     await(&fixture->loop, is_silent, seen, "silence to be told");
@@ -756,6 +772,7 @@ static void silence_is_told_once_and_the_scan_tried_again(void **state)
     monitor_open(fixture);
     await(&fixture->loop, is_silent, seen, "silence to be told");
     assert_true(isnan(monitor_find(fixture->monitor, BATTERY)->heard_s));
+    assert_int_equal(peer->calls, 1); /* who does not answer is not asked in other ways */
     peer->calls = 0;
     await(&fixture->loop, peer_was_called, peer, "the second scan");
     peer->calls = 0;
@@ -845,6 +862,38 @@ static void nobody_but_the_owner_can_speak_for_a_name(void **state)
     fence(fixture, stranger);
     assert_scanned_well(fixture, seen);
     assert_int_equal(seen->gone, 0);
+}
+
+/* So many that some share the place of the owner in any table. */
+static void none_of_a_crowd_is_mistaken_for_the_owner(void **state)
+{
+    enum { CROWD = 600 };
+    struct fixture *fixture = *state;
+    struct seen *seen;
+    const char *us;
+
+    peer_open(fixture, 0, BATTERY, ANSWERS_ITEMS);
+    monitor_open(fixture);
+    seen = battery_scanned(fixture);
+    us = dbus_bus_get_unique_name(bus_connection(fixture->bus));
+    for (int i = 0; i < CROWD; i++) {
+        const struct peer stranger = {.voltage = 99};
+        DBusConnection *connection = dbus_connection_open_private(fixture->daemon.address, NULL);
+        DBusMessage *signal = dbus_message_new_signal("/", BUSITEM, "ItemsChanged");
+
+        assert_non_null(connection);
+        assert_true(dbus_bus_register(connection, NULL));
+        append_items(signal, &stranger);
+        dbus_message_set_destination(signal, us);
+        dbus_connection_send(connection, signal, NULL);
+        dbus_message_unref(signal);
+        dbus_connection_flush(connection);
+        dbus_connection_close(connection);
+        dbus_connection_unref(connection);
+    }
+    fence_on(fixture, fixture->bus);
+    assert_int_equal(fixture->signals, CROWD);
+    assert_scanned_well(fixture, seen);
 }
 
 /* An unwanted flood must not even reach us: the bus filters by sender. */
@@ -981,6 +1030,8 @@ static void the_monitor_may_be_freed_while_calls_are_in_flight(void **state)
     monitor_free(fixture->monitor);
     fixture->monitor = NULL;
     assert_int_equal(seen->gone, 1);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT); /* its memory is gone now */
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
     bus_close(fixture->bus, NULL, NULL); /* answers them with NULL */
     fixture->bus = NULL;
 }
@@ -1332,6 +1383,7 @@ int main(void)
         TEST(properties_changed_brings_the_value_of_its_path),
         TEST(a_signal_before_the_scan_is_answered_counts),
         TEST(nobody_but_the_owner_can_speak_for_a_name),
+        TEST(none_of_a_crowd_is_mistaken_for_the_owner),
         TEST(signals_of_services_that_are_not_wanted_do_not_reach_us),
         TEST(one_connection_may_own_several_names),
         TEST(a_name_that_leaves_is_gone_and_one_that_returns_is_scanned),
