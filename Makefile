@@ -5,6 +5,8 @@
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
 VERSION := 0.1.0
+VERSION_DATE := 2026-11-21
+VERSION_EPOCH_S := $(shell date -u -d $(VERSION_DATE) +%s)
 BUILD ?= build
 CC ?= cc
 
@@ -19,7 +21,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
             -Wmissing-prototypes -Wvla -Wformat=2 -Werror
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
              $(SANITIZE) -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm

@@ -21,17 +21,7 @@ stop() {
 trap stop EXIT
 trap 'exit 0' INT TERM
 
-cat >"$folder/bus.conf" <<CONF
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=$folder/bus</listen>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-CONF
-dbus-daemon --config-file="$folder/bus.conf" --nofork --nopidfile >"$folder/bus.log" 2>&1 &
+dbus-daemon --session --nofork --nopidfile --address="unix:path=$folder/bus" >"$folder/bus.log" 2>&1 &
 pids="$!"
 DBUS_SESSION_BUS_ADDRESS="unix:path=$folder/bus"
 export DBUS_SESSION_BUS_ADDRESS

@@ -11,6 +11,7 @@
 #include "bus/loop.h"
 #include "bus/monitor.h"
 #include "bus/name.h"
+#include "clock.h"
 #include "core/aggregator.h"
 #include "log.h"
 #include "report.h"
@@ -52,6 +53,7 @@ struct daemon {
     struct aggregator aggregator;
     struct aggregate aggregate;
     struct state state;
+    struct clock clock;
     struct report report;
     double bus_up_s;    /* when we came to this bus */
     double all_lost_s;  /* since when no pack is there while we are on the bus; NAN = not so */
@@ -77,6 +79,11 @@ static void said_write(struct daemon *daemon, const char *what, int result)
     daemon->save_failed = result < 0;
 }
 
+static void save_state(struct daemon *daemon)
+{
+    said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
+}
+
 static void save_charge(struct daemon *daemon)
 {
     const struct charge_counter *counter = &daemon->aggregator.charge;
@@ -89,7 +96,7 @@ static void save_charge(struct daemon *daemon)
     daemon->state.charge_capacity_Ah = counter->capacity_Ah;
     said_write(daemon, "the charge", state_write_charge(daemon->options->data_directory, &daemon->state));
     if (resized)
-        said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
+        save_state(daemon);
     aggregator_charge_saved(&daemon->aggregator);
 }
 
@@ -98,7 +105,38 @@ static void save_instance(struct daemon *daemon)
     if (daemon->state.device_instance == daemon->system_settings.instance)
         return;
     daemon->state.device_instance = daemon->system_settings.instance;
-    said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
+    save_state(daemon);
+}
+
+/* Balancing and the debt of the feed-in guard: to disk at their changes, and before what follows. */
+static void save_control(struct daemon *daemon)
+{
+    const struct balancing *balancing = &daemon->aggregator.control.balancing;
+    const struct feed_in *guard = &daemon->aggregator.feed_in;
+
+    daemon->state.balancing_state = (int)balancing->state;
+    daemon->state.last_balancing_day = balancing->last_success_day;
+    daemon->state.balancing_age_days = balancing->age_days;
+    daemon->state.seen_day = balancing->seen_day;
+    daemon->state.feed_in_debt = guard->debt;
+    daemon->state.feed_in_held_s = guard->debt ? guard->held_s : 0;
+    save_state(daemon);
+}
+
+static void restore_control(struct daemon *daemon)
+{
+    struct balancing *balancing = &daemon->aggregator.control.balancing;
+
+    balancing->state = (enum balancing_state)daemon->state.balancing_state;
+    balancing->last_success_day = daemon->state.last_balancing_day;
+    balancing->age_days = daemon->state.balancing_age_days;
+    balancing->seen_day = daemon->state.seen_day;
+    feed_in_init(&daemon->aggregator.feed_in, daemon->state.feed_in_debt, daemon->state.feed_in_held_s);
+    daemon->report.feed_in_state = (int)daemon->aggregator.feed_in.state;
+    daemon->report.balancing_state = (int)balancing->state;
+    if (daemon->state.feed_in_debt)
+        log_info(
+            "DC feed-in is owed to the user from before the start: it is returned when the cells are calm");
 }
 
 /* ---- our place on the bus ---- */
@@ -237,17 +275,32 @@ static void calculate(struct daemon *daemon, double now)
     const struct source *sources[SOURCES_MAX];
     struct source absent[CONFIG_NAMES_MAX];
     const struct system_reading *system = devices_system(&daemon->devices);
+    const struct settings_reading *settings = devices_settings(&daemon->devices);
     struct aggregator_input in = {.time_s = now, .packs = packs, .sources = sources};
 
     in.pack_count = devices_packs(&daemon->devices, packs, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&daemon->devices, absent, sources, SOURCES_MAX);
     in.packs_missing = roster_missing(&daemon->roster);
     in.low_soc = system && system->low_soc > 0;
+    in.today = clock_today(&daemon->clock, now);
+    in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
     aggregator_step(&daemon->aggregator, &daemon->config, &in, &daemon->aggregate);
 
     outputs_set(daemon->outputs, &daemon->aggregate);
     if (daemon->config.send_cell_voltages)
         outputs_set_cells(daemon->outputs, packs, in.pack_count);
+}
+
+/* What is owed stands on disk before feed-in is turned off: a power cut in between must not lose it. A
+ * disk that is full does not stop us: the cell is worth more than the setting. */
+static void act_on_feed_in(struct daemon *daemon)
+{
+    const struct feed_in_output *feed_in = &daemon->aggregate.feed_in;
+
+    if (feed_in->store || daemon->aggregate.control.target.changed)
+        save_control(daemon);
+    if (feed_in->action != FEED_IN_NOTHING)
+        system_settings_set_feed_in(&daemon->system_settings, feed_in->action == FEED_IN_WRITE_1);
 }
 
 static void update(struct daemon *daemon)
@@ -258,8 +311,9 @@ static void update(struct daemon *daemon)
     if (daemon->roster.count == 0)
         return; /* nothing to say yet */
     calculate(daemon, now);
+    act_on_feed_in(daemon);
     decide_presence(daemon, now);
-    report_aggregate(&daemon->report, &daemon->config, &daemon->aggregate, now,
+    report_aggregate(&daemon->report, &daemon->config, &daemon->aggregator, &daemon->aggregate, now,
                      bus_name_is_ours(&daemon->name));
     if (bus_name_is_ours(&daemon->name)) {
         show_identity(daemon);
@@ -346,6 +400,7 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
     if (devices_settle(&daemon->devices, device))
         schedule(daemon);
     if (device->role == ROLE_SETTINGS) {
+        clock_set_zone(device->settings.time_zone);
         system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);
         system_settings_name_changed(&daemon->system_settings, device->settings.custom_name);
     }
@@ -369,6 +424,12 @@ static void on_gone(void *ctx, struct monitor_service *service)
     devices_remove(&daemon->devices, device);
     service->user = NULL;
     schedule(daemon);
+}
+
+static void on_refused(void *ctx, const char *name)
+{
+    (void)ctx;
+    log_error("%s and whatever comes after it is not read: there are too many services", name);
 }
 
 /* ---- what the settings service and the users say ---- */
@@ -440,6 +501,8 @@ static void stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     save_charge(daemon);
+    if (daemon->config.own_charge_parameters || daemon->aggregator.feed_in.debt)
+        save_control(daemon);
     bus_name_release(&daemon->name);
     bus_flush(daemon->bus, true);
     monitor_free(daemon->monitor);
@@ -490,12 +553,13 @@ static void read_state(struct daemon *daemon)
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
     aggregator_init(&daemon->aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
+    restore_control(daemon);
 }
 
 static bool build(struct daemon *daemon)
 {
     const struct monitor_client monitor_client = {daemon,     on_wanted, on_found, on_value,
-                                                  on_settled, on_silent, on_gone};
+                                                  on_settled, on_silent, on_gone,  on_refused};
     const struct bus_owner bus_owner = {daemon, on_bus_up, on_bus_down, on_bus_message};
     const struct bus_name_owner name_owner = {daemon, on_name_acquired, on_name_taken};
     const struct system_settings_client settings_client = {daemon, on_system_settings};

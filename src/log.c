@@ -27,13 +27,18 @@ void log_at(enum log_level level, const char *format, ...)
     static const char *const prefixes[] = {"ERROR: ", "WARNING: ", "INFO: ", "DEBUG: "};
     char line[LINE_MAX_BYTES];
     va_list arguments;
+    int length;
 
     if (level > threshold)
         return;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    length = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    if (length < 0)
+        snprintf(line, sizeof line, "a line that cannot be formatted: %s", format);
+    if (length >= (int)sizeof line)
+        memcpy(line + sizeof line - sizeof "...", "...", sizeof "...");
     replace_control_characters(line);
-    printf("%s%s\n", prefixes[level], line);
+    printf("%s%s\n", prefixes[level], line); /* in one write: stdout is buffered by line or more */
     fflush(stdout);
 }

@@ -188,11 +188,48 @@ static void say_period(const struct aggregate *a)
         a->packs_online);
 }
 
-void report_aggregate(struct report *report, const struct config *config, const struct aggregate *aggregate,
-                      double now_s, bool shown)
+/* The guard over DC feed-in, whose setting is the user's. */
+static void say_feed_in(struct report *report, const struct aggregator *aggregator,
+                        const struct aggregate *aggregate)
+{
+    const struct feed_in *guard = &aggregator->feed_in;
+
+    if (aggregate->feed_in.overruled)
+        log_warning(
+            "Somebody turned DC feed-in on while a cell is in danger: it goes off again, and comes back "
+            "when the cells are calm");
+    if ((int)guard->state == report->feed_in_state)
+        return;
+    if (guard->state == FEED_IN_HOLDING)
+        log_warning("DC feed-in is turned off to protect a cell (%s), for at least %.0f s",
+                    aggregate->limits.charge_voltage.reason, guard->hold_s);
+    else if (guard->state == FEED_IN_RETURNING)
+        log_info("The cells are calm: DC feed-in is returned");
+    else
+        log_info("DC feed-in is on again");
+    report->feed_in_state = (int)guard->state;
+}
+
+static void say_balancing(struct report *report, const struct aggregator *aggregator)
+{
+    const struct balancing *balancing = &aggregator->control.balancing;
+    char date[CALENDAR_TEXT_MAX] = "never";
+
+    if ((int)balancing->state == report->balancing_state)
+        return;
+    if (balancing->last_success_day != CALENDAR_NONE)
+        calendar_format(balancing->last_success_day, date);
+    log_info("Balancing: %s (last success: %s)", balancing_state_name(balancing->state), date);
+    report->balancing_state = (int)balancing->state;
+}
+
+void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,
+                      const struct aggregate *aggregate, double now_s, bool shown)
 {
     say_current(report, aggregate);
     say_charge(aggregate, aggregate->charge_gap_s);
+    say_feed_in(report, aggregator, aggregate);
+    say_balancing(report, aggregator);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

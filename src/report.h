@@ -20,7 +20,9 @@ struct report {
         double value;
         double time_s;
     } limit[3];
-    double period_s; /* when the periodic line was written last */
+    int feed_in_state;   /* enum feed_in_state */
+    int balancing_state; /* enum balancing_state */
+    double period_s;     /* when the periodic line was written last */
 };
 
 /* A pack joined, left, returned, ... */
@@ -35,7 +37,7 @@ void report_implausible(const struct inputs *inputs, struct device *device, int 
                         const struct value *value);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
-void report_aggregate(struct report *report, const struct config *config, const struct aggregate *aggregate,
-                      double now_s, bool shown);
+void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,
+                      const struct aggregate *aggregate, double now_s, bool shown);
 
 #endif

@@ -5,10 +5,14 @@
 
 #include "core/calendar.h"
 
-enum { FINDING_MAX = 512 };
+enum { FINDING_MAX = 640 };
 
-/* The chemistry by its balancing voltage: LTO cells end below 2.9 V, LFP and NMC cells above 3.2 V. */
-#define LTO_VOLTAGE_MAX_V 2.9
+/* Cells tell their chemistry by voltage: LTO is full below 2.9 V, LFP and NMC above 3.2 V. An empty LTO
+ * cell has less than 2.2 V, where others are damaged. */
+#define LTO_FULL_MAX_V 2.9
+#define LTO_EMPTY_MAX_V 2.2
+
+#define SAME_V 1e-6 /* sums of settings that are equal but for the last bit */
 
 static void found(const struct settings_checker *checker, enum settings_severity severity, const char *key,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -25,94 +29,176 @@ static void found(const struct settings_checker *checker, enum settings_severity
     checker->finding(checker->ctx, severity, checker->line_of(checker->ctx, key), message);
 }
 
-static void check_curve(const struct settings_checker *checker, const char *key, const struct curve *curve)
+static bool is_given(const struct settings_checker *checker, const char *key)
+{
+    return checker->line_of(checker->ctx, key) > 0;
+}
+
+static bool is_above(double voltage_V, double other_V)
+{
+    return voltage_V > other_V + SAME_V;
+}
+
+/* An error where our own charge control decides by it, else a warning. */
+static enum settings_severity if_own(const struct config *config)
+{
+    return config->own_charge_parameters ? SETTINGS_ERROR : SETTINGS_WARNING;
+}
+
+/* A curve that follows from MIN, BALANCING and MAX is not wrong by itself: check_order has said why. */
+static void check_curve(const struct config *config, const struct settings_checker *checker, const char *key,
+                        const struct curve *curve, bool computed)
 {
     for (size_t i = 1; i < curve->count; i++) {
-        if (curve->x[i] > curve->x[i - 1])
+        if (is_above(curve->x[i], curve->x[i - 1]))
             continue;
-        found(checker, SETTINGS_ERROR, key,
-              "%s: voltage %zu is %.3f V and the one before it %.3f V. They must ascend%s", key, i + 1,
-              curve->x[i], curve->x[i - 1],
-              checker->line_of(checker->ctx, key) == 0
-                  ? " (left empty, they follow from MIN_CELL_VOLTAGE, BALANCING_VOLTAGE and MAX_CELL_VOLTAGE)"
-                  : "");
+        if (computed && (!is_above(config->max_cell_voltage_V, config->balancing_voltage_V) ||
+                         !is_above(config->max_cell_voltage_V, config->min_cell_voltage_V)))
+            return;
+        found(checker, computed ? if_own(config) : SETTINGS_ERROR, key,
+              "%s: voltage %zu is %.3f V and the one before it %.3f V. Each must be above the one before%s",
+              key, i + 1, curve->x[i], curve->x[i - 1],
+              computed ? " (left empty, they follow from MIN_CELL_VOLTAGE, BALANCING_VOLTAGE and "
+                         "MAX_CELL_VOLTAGE: these are too close)"
+                       : "");
         return;
     }
 }
 
+static void check_curves(const struct config *config, const struct settings_checker *checker)
+{
+    check_curve(config, checker, "CELL_CHARGE_LIMITING_VOLTAGE", &config->charge_curve,
+                checker->charge_curve_computed);
+    check_curve(config, checker, "CELL_DISCHARGE_LIMITING_VOLTAGE", &config->discharge_curve,
+                checker->discharge_curve_computed);
+}
+
+/* Voltages of one chemistry. Our own charge control decides by all of these but SOC_FULL; the merging
+ * mode by SOC_FULL alone, where BALANCING_VOLTAGE is often left at its default. */
 static void check_chemistry(const struct config *config, const struct settings_checker *checker)
 {
-    bool lto = config->balancing_voltage_V < LTO_VOLTAGE_MAX_V;
+    bool lto = config->balancing_voltage_V < LTO_FULL_MAX_V;
     const struct {
         const char *key;
         double voltage_V;
-    } voltages[] = {{"MAX_CELL_VOLTAGE", config->max_cell_voltage_V},
-                    {"MAX_CELL_VOLTAGE_SOC_FULL", config->max_cell_voltage_soc_full_V},
-                    {"CHARGE_VOLTAGE_LIST", config->charge_voltage_V[0]}};
+        double limit_V;
+        bool matters;
+    } voltages[] = {
+        {"MAX_CELL_VOLTAGE", config->max_cell_voltage_V, LTO_FULL_MAX_V, config->own_charge_parameters},
+        {"MAX_CELL_VOLTAGE_SOC_FULL", config->max_cell_voltage_soc_full_V, LTO_FULL_MAX_V, false},
+        {"MIN_CELL_VOLTAGE", config->min_cell_voltage_V, LTO_EMPTY_MAX_V, config->own_charge_parameters},
+    };
 
     for (size_t i = 0; i < sizeof voltages / sizeof *voltages; i++) {
-        if ((voltages[i].voltage_V < LTO_VOLTAGE_MAX_V) == lto)
+        const char *key = voltages[i].key;
+        bool both = is_given(checker, key) && is_given(checker, "BALANCING_VOLTAGE");
+
+        if ((voltages[i].voltage_V < voltages[i].limit_V) == lto || (!voltages[i].matters && !both))
             continue;
-        found(
-            checker, SETTINGS_ERROR,
-            checker->line_of(checker->ctx, voltages[i].key) ? voltages[i].key : "BALANCING_VOLTAGE",
-            "%s is %.2f V but BALANCING_VOLTAGE is %.2f V: one belongs to LTO cells, the other to LFP cells. "
-            "Set all voltages for the cells you have",
-            voltages[i].key, voltages[i].voltage_V, config->balancing_voltage_V);
+        found(checker, voltages[i].matters ? SETTINGS_ERROR : SETTINGS_WARNING,
+              is_given(checker, key) ? key : "BALANCING_VOLTAGE",
+              "%s is %.2f V and BALANCING_VOLTAGE is %.2f V: one belongs to LTO cells, the other to LFP "
+              "cells. Set all voltages for the cells you have",
+              key, voltages[i].voltage_V, config->balancing_voltage_V);
+    }
+}
+
+static void check_months_chemistry(const struct config *config, const struct settings_checker *checker)
+{
+    bool lto = config->balancing_voltage_V < LTO_FULL_MAX_V;
+
+    for (int month = 1; month <= 12; month++) {
+        double voltage_V = config->charge_voltage_V[month - 1];
+
+        if ((voltage_V < LTO_FULL_MAX_V) == lto)
+            continue;
+        found(checker, if_own(config),
+              is_given(checker, "CHARGE_VOLTAGE_LIST") ? "CHARGE_VOLTAGE_LIST" : "BALANCING_VOLTAGE",
+              "CHARGE_VOLTAGE_LIST has %.2f V for %s and BALANCING_VOLTAGE is %.2f V: one belongs to LTO "
+              "cells, the other to LFP cells. Set all voltages for the cells you have",
+              voltage_V, calendar_month_name(month), config->balancing_voltage_V);
+        return;
     }
 }
 
 static void check_order(const struct config *config, const struct settings_checker *checker)
 {
-    enum settings_severity own = config->own_charge_parameters ? SETTINGS_ERROR : SETTINGS_WARNING;
+    double discharged_again_V = config->min_cell_voltage_V + config->min_cell_hysteresis_V;
 
-    if (config->min_cell_voltage_V >= config->max_cell_voltage_V)
+    if (!is_above(config->max_cell_voltage_V, config->min_cell_voltage_V))
         found(checker, SETTINGS_ERROR, "MIN_CELL_VOLTAGE",
               "MIN_CELL_VOLTAGE (%.3f V) must be below MAX_CELL_VOLTAGE (%.3f V)", config->min_cell_voltage_V,
               config->max_cell_voltage_V);
-    if (config->max_cell_voltage_V <= config->balancing_voltage_V)
-        found(checker, own, "MAX_CELL_VOLTAGE",
-              "MAX_CELL_VOLTAGE (%.3f V) must be above BALANCING_VOLTAGE (%.3f V): else a cell peaks before "
-              "the "
-              "bank can balance, and DC feed-in is turned off at every full charge",
-              config->max_cell_voltage_V, config->balancing_voltage_V);
-    if (config->min_cell_voltage_soc_empty_V >= config->max_cell_voltage_soc_full_V)
-        found(checker, SETTINGS_ERROR, "MIN_CELL_VOLTAGE_SOC_EMPTY",
-              "MIN_CELL_VOLTAGE_SOC_EMPTY (%.3f V) must be below MAX_CELL_VOLTAGE_SOC_FULL (%.3f V)",
-              config->min_cell_voltage_soc_empty_V, config->max_cell_voltage_soc_full_V);
-    if (config->min_cell_voltage_V + config->min_cell_hysteresis_V >= config->balancing_voltage_V)
-        found(checker, own, "MIN_CELL_HYSTERESIS",
+    else if (!is_above(config->balancing_voltage_V, discharged_again_V))
+        found(checker, if_own(config), "MIN_CELL_HYSTERESIS",
               "MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS (%.3f V) must be below BALANCING_VOLTAGE (%.3f V): "
-              "else an "
-              "empty bank is never discharged again",
-              config->min_cell_voltage_V + config->min_cell_hysteresis_V, config->balancing_voltage_V);
+              "else an empty bank is hardly ever discharged again",
+              discharged_again_V, config->balancing_voltage_V);
+    if (!is_above(config->max_cell_voltage_V, config->balancing_voltage_V))
+        found(checker, if_own(config), "MAX_CELL_VOLTAGE",
+              "MAX_CELL_VOLTAGE (%.3f V) must be above BALANCING_VOLTAGE (%.3f V): else a cell peaks before "
+              "the bank can balance, and DC feed-in is turned off at every full charge",
+              config->max_cell_voltage_V, config->balancing_voltage_V);
 }
 
-/* A warning only: users' files have such months, and they work. */
+/* The thresholds of the counter decide in the merging mode only, the lower one with ZERO_SOC only. */
+static void check_soc(const struct config *config, const struct settings_checker *checker)
+{
+    bool matters = !config->own_charge_parameters && config->zero_soc;
+
+    if (is_above(config->max_cell_voltage_soc_full_V, config->min_cell_voltage_soc_empty_V))
+        return;
+    found(checker, matters ? SETTINGS_ERROR : SETTINGS_WARNING, "MIN_CELL_VOLTAGE_SOC_EMPTY",
+          "MIN_CELL_VOLTAGE_SOC_EMPTY (%.3f V) must be below MAX_CELL_VOLTAGE_SOC_FULL (%.3f V)",
+          config->min_cell_voltage_soc_empty_V, config->max_cell_voltage_soc_full_V);
+}
+
+/* A warning only: users' files have such months, and they work. One line for all of them. */
 static void check_months(const struct config *config, const struct settings_checker *checker)
 {
+    char months[12 * sizeof "September 5.000, "] = "";
+    size_t used = 0;
+
     if (!config->own_charge_parameters)
         return;
     for (int month = 1; month <= 12; month++) {
-        double voltage_V = config->charge_voltage_V[month - 1];
-
-        if (voltage_V <= config->max_cell_voltage_V)
-            continue;
-        found(
-            checker, SETTINGS_WARNING, "CHARGE_VOLTAGE_LIST",
-            "CHARGE_VOLTAGE_LIST: %s (%.2f V) is above MAX_CELL_VOLTAGE (%.2f V): the highest cell reaches "
-            "its "
-            "limit before the bank its target, and DC feed-in is turned off every noon. Lower the month, or "
-            "raise MAX_CELL_VOLTAGE",
-            calendar_month_name(month), voltage_V, config->max_cell_voltage_V);
+        if (is_above(config->charge_voltage_V[month - 1], config->max_cell_voltage_V))
+            used += (size_t)snprintf(months + used, sizeof months - used, "%s%s %.2f", used > 0 ? ", " : "",
+                                     calendar_month_name(month), config->charge_voltage_V[month - 1]);
     }
+    if (used > 0)
+        found(checker, SETTINGS_WARNING, "CHARGE_VOLTAGE_LIST",
+              "CHARGE_VOLTAGE_LIST is above MAX_CELL_VOLTAGE (%.2f V) in %s: this turns DC feed-in off every "
+              "noon, for a cell reaches MAX_CELL_VOLTAGE before the bank reaches its target. Lower these "
+              "months, or raise MAX_CELL_VOLTAGE",
+              config->max_cell_voltage_V, months);
+}
+
+/* What the user wrote, and what it will not do. */
+static void check_effects(const struct config *config, const struct settings_checker *checker)
+{
+    if (config->max_charge_current_set && config->max_charge_current_A == 0)
+        found(checker, SETTINGS_WARNING, "MAX_CHARGE_CURRENT",
+              "MAX_CHARGE_CURRENT = 0: the bank is never charged. For no limit leave it empty");
+    if (config->max_discharge_current_set && config->max_discharge_current_A == 0)
+        found(checker, SETTINGS_WARNING, "MAX_DISCHARGE_CURRENT",
+              "MAX_DISCHARGE_CURRENT = 0: the bank is never discharged. For no limit leave it empty");
+    if (config->use_smartshunts != SHUNTS_NONE && !config->current_from_victron &&
+        !config->smartshunt_as_battery_current)
+        found(checker, SETTINGS_NOTE, "USE_SMARTSHUNTS",
+              "USE_SMARTSHUNTS has no effect while CURRENT_FROM_VICTRON is False");
+    if (config->keep_max_cvl && config->own_charge_parameters)
+        found(checker, SETTINGS_NOTE, "KEEP_MAX_CVL",
+              "KEEP_MAX_CVL has no effect while OWN_CHARGE_PARAMETERS is True");
 }
 
 void settings_check(const struct config *config, const struct settings_checker *checker)
 {
     check_chemistry(config, checker);
+    check_months_chemistry(config, checker);
     check_order(config, checker);
-    check_curve(checker, "CELL_CHARGE_LIMITING_VOLTAGE", &config->charge_curve);
-    check_curve(checker, "CELL_DISCHARGE_LIMITING_VOLTAGE", &config->discharge_curve);
+    check_soc(config, checker);
+    check_curves(config, checker);
     check_months(config, checker);
+    check_effects(config, checker);
 }

@@ -7,7 +7,8 @@
 
 struct settings_checker {
     void *ctx;
-    int (*line_of)(void *ctx, const char *key); /* where the user gave it, 0 = not at all */
+    int (*line_of)(void *ctx, const char *key);           /* where the user gave it, 0 = not at all */
+    bool charge_curve_computed, discharge_curve_computed; /* the voltages were left empty */
     void (*finding)(void *ctx, enum settings_severity severity, int line, const char *message);
 };
 

@@ -1,6 +1,15 @@
 #include "settings_table.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    DISTANCE_NAME_MAX = 64,
+    DISTANCE_MAX = 4, /* edits that a misspelt key may be away from a real one */
+};
 
 #define AT(member) offsetof(struct config, member)
 
@@ -21,7 +30,7 @@ const struct key settings_keys[] = {
     {bank, "NR_OF_MPPTS", NULL, KEY_COUNT, AT(nr_of_mppts), 0, 0, 64, "", "",
      "Solar chargers that count for the bank current. Empty: all that are found."},
 
-    {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 0, 0, "",
+    {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
      "com.victronenergy.battery", "Services in which packs and shunts are looked for."},
     {services, "DCLOAD_SERVICE_NAME", NULL, KEY_TEXT, AT(dcload_service_name), 0, 0, 0, "",
      "com.victronenergy.dcload", "Services in which shunts set to DC metering are looked for."},
@@ -112,6 +121,15 @@ const struct key settings_keys[] = {
      "pack in float does not stop the others from balancing. A pack with a cell at MAX_CELL_VOLTAGE still "
      "pulls it down."},
 
+    {control, "FEED_IN_RETURN", NULL, KEY_RULE, AT(feed_in_return), 0, 0, 0, "", "calm",
+     "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE or a pack blocks charging "
+     "(OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
+     "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
+     "which near the top may take days."},
+    {control, "FEED_IN_MIN_HOLD", NULL, KEY_REAL, AT(feed_in_min_hold_s), 0, 0, 3600, "s", "60",
+     "It stays off at least so long. A peak within the hour after its return doubles the next hold, up to "
+     "an hour."},
+
     {output, "UPDATE_INTERVAL_DATA", NULL, KEY_WHOLE, AT(update_interval_data_s), 0, 1, 60, "s", "1",
      "Everything is calculated at least this often, also when nothing changed."},
     {output, "UPDATE_COALESCE", NULL, KEY_WHOLE, AT(update_coalesce_ms), 0, 0, 1000, "ms", "50",
@@ -136,43 +154,123 @@ const struct key settings_keys[] = {
 
 const size_t settings_key_count = sizeof settings_keys / sizeof *settings_keys;
 
+const struct key *settings_find_key(const char *name)
+{
+    for (size_t i = 0; i < settings_key_count; i++) {
+        const struct key *key = &settings_keys[i];
+
+        if (strcasecmp(key->name, name) == 0 || (key->alias && strcasecmp(key->alias, name) == 0))
+            return key;
+    }
+    return NULL;
+}
+
+/* Edits from a to b: Levenshtein's distance, in one row. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[DISTANCE_NAME_MAX];
+    size_t length = strlen(b);
+
+    if (length >= DISTANCE_NAME_MAX || strlen(a) >= DISTANCE_NAME_MAX)
+        return SIZE_MAX;
+    for (size_t k = 0; k <= length; k++)
+        row[k] = k;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t k = 1; k <= length; k++) {
+            size_t replaced =
+                diagonal + (toupper((unsigned char)a[i - 1]) != toupper((unsigned char)b[k - 1]));
+            size_t removed = row[k] + 1;
+            size_t added = row[k - 1] + 1;
+
+            diagonal = row[k];
+            row[k] = replaced < removed ? replaced : removed;
+            row[k] = row[k] < added ? row[k] : added;
+        }
+    }
+    return row[length];
+}
+
+const struct key *settings_nearest_key(const char *name)
+{
+    const struct key *nearest = NULL;
+    size_t shortest = strlen(name) < DISTANCE_MAX ? strlen(name) : DISTANCE_MAX + 1;
+
+    for (size_t i = 0; i < settings_key_count; i++) {
+        const struct key *key = &settings_keys[i];
+        size_t edits = distance(name, key->name);
+        size_t by_alias = key->alias ? distance(name, key->alias) : SIZE_MAX;
+
+        edits = by_alias < edits ? by_alias : edits;
+        if (edits < shortest) {
+            shortest = edits;
+            nearest = key;
+        }
+    }
+    return nearest;
+}
+
+/* "0 to 1000": plain decimals, as a user would write them. */
+static void append_bounds(const struct key *key, char *buf, size_t size)
+{
+    const double bounds[] = {key->min, key->max};
+
+    for (int i = 0; i < 2; i++) {
+        size_t used = strlen(buf);
+
+        snprintf(buf + used, size - used, "%s%.5f", i > 0 ? " to " : "", bounds[i]);
+        used = strlen(buf);
+        while (buf[used - 1] == '0')
+            used--;
+        buf[buf[used - 1] == '.' ? used - 1 : used] = '\0';
+    }
+}
+
 const char *settings_key_range(const struct key *key, char *buf, size_t size)
 {
+    *buf = '\0';
     switch (key->type) {
     case KEY_BOOL:
         snprintf(buf, size, "True or False");
         break;
     case KEY_COUNT:
-        snprintf(buf, size, "empty, or %g to %g", key->min, key->max);
+    case KEY_REAL_SET:
+        snprintf(buf, size, "empty, or ");
+        append_bounds(key, buf, size);
         break;
     case KEY_WHOLE:
     case KEY_REAL:
-        snprintf(buf, size, "%g to %g", key->min, key->max);
-        break;
-    case KEY_REAL_SET:
-        snprintf(buf, size, "empty, or %g to %g", key->min, key->max);
+        append_bounds(key, buf, size);
         break;
     case KEY_TEXT:
-        snprintf(buf, size, "a text of up to %d bytes", CONFIG_TEXT_MAX - 1);
+        snprintf(buf, size, key->min > 0 ? "a text of 1 to %d bytes" : "a text of up to %d bytes",
+                 CONFIG_TEXT_MAX - 1);
         break;
     case KEY_TEXT_PATH:
         snprintf(buf, size, "/ProductName, /CustomName or /Serial");
         break;
     case KEY_MONTHS:
-        snprintf(buf, size, "12 numbers of %g to %g", key->min, key->max);
+        snprintf(buf, size, "12 numbers of ");
+        append_bounds(key, buf, size);
         break;
     case KEY_CURVE_X:
-        snprintf(buf, size, "empty, or 2 to %d ascending numbers of %g to %g", CURVE_POINTS_MAX, key->min,
-                 key->max);
+        snprintf(buf, size, "empty, or 2 to %d ascending numbers of ", CURVE_POINTS_MAX);
+        append_bounds(key, buf, size);
         break;
     case KEY_CURVE_Y:
-        snprintf(buf, size, "as many numbers of %g to %g", key->min, key->max);
+        snprintf(buf, size, "as many numbers of ");
+        append_bounds(key, buf, size);
         break;
     case KEY_SHUNTS:
-        snprintf(buf, size, "True, False or a list of up to %d", CONFIG_NAMES_MAX);
+        snprintf(buf, size, "True, False or a list of up to %d instances or names", CONFIG_NAMES_MAX);
         break;
     case KEY_LEVEL:
         snprintf(buf, size, "ERROR, WARNING, INFO or DEBUG");
+        break;
+    case KEY_RULE:
+        snprintf(buf, size, "calm or balanced");
         break;
     case KEY_NOT_NEEDED:
         snprintf(buf, size, "anything");

@@ -20,6 +20,7 @@ enum key_type {
     KEY_CURVE_Y,   /* struct curve: its shares */
     KEY_SHUNTS,    /* no, all, or a list of instances or names */
     KEY_LEVEL,     /* enum log_level */
+    KEY_RULE,      /* enum feed_in_rule */
     KEY_NOT_NEEDED /* accepted and ignored */
 };
 
@@ -30,7 +31,7 @@ struct key {
     enum key_type type;
     size_t offset;     /* in struct config */
     size_t set_offset; /* of a KEY_REAL_SET: the bool */
-    double min, max;   /* of numbers */
+    double min, max;   /* of numbers; of a text: its fewest bytes */
     const char *unit;
     const char *default_text;
     const char *help;
@@ -38,6 +39,12 @@ struct key {
 
 extern const struct key settings_keys[];
 extern const size_t settings_key_count;
+
+/* The key of this name or older name, in upper or lower case; NULL when there is none. */
+const struct key *settings_find_key(const char *name);
+
+/* What a misspelt name was meant to be; NULL when nothing is near. */
+const struct key *settings_nearest_key(const char *name);
 
 /* What is allowed, for messages and documentation: "0 to 1000", "True or False". Returns buf. */
 const char *settings_key_range(const struct key *key, char *buf, size_t size);

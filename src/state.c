@@ -1,5 +1,6 @@
 #include "state.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
@@ -7,13 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/calendar.h"
 
 #define CHARGE_FILE "charge"
 #define STATE_FILE "state.ini"
+#define STATE_SECTION "state"
 #define CHARGE_LARGEST_AH 1e6
 
-enum { PATH_BYTES_MAX = 4096, CONTENT_BYTES_MAX = 512 };
+enum { PATH_BYTES_MAX = 4096, CONTENT_BYTES_MAX = 4096, WHAT_BYTES_MAX = 256, SHOWN_MAX = 40 };
 
 /* ---- writing: the old file or the new one, never half of one ---- */
 
@@ -77,25 +82,47 @@ static int replace_file(const char *directory, const char *name, const char *con
 int state_write_charge(const char *directory, const struct state *state)
 {
     char content[CONTENT_BYTES_MAX];
-    int length = snprintf(content, sizeof content, "%.3f\n", state->charge_Ah);
+    int length = isfinite(state->charge_Ah) ? snprintf(content, sizeof content, "%.3f\n", state->charge_Ah)
+                                            : snprintf(content, sizeof content, "-1\n");
 
     return replace_file(directory, CHARGE_FILE, content, (size_t)length);
 }
 
+/* One line of state.ini at the end of content; what is unknown has no line. */
+static void add_number(char *content, const char *key, double number)
+{
+    size_t used = strlen(content);
+
+    if (isfinite(number))
+        snprintf(content + used, CONTENT_BYTES_MAX - used, "%s = %.10g\n", key, number);
+}
+
+static void add_date(char *content, const char *key, long day)
+{
+    size_t used = strlen(content);
+    char date[CALENDAR_TEXT_MAX];
+
+    if (day == CALENDAR_NONE)
+        return;
+    calendar_format(day, date);
+    snprintf(content + used, CONTENT_BYTES_MAX - used, "%s = %s\n", key, date);
+}
+
 int state_write(const char *directory, const struct state *state)
 {
-    char content[CONTENT_BYTES_MAX];
-    int length = snprintf(content, sizeof content,
-                          "; Kept by battery-aggregator. Users edit `charge`, not this file.\n"
-                          "[state]\nversion = 1\n");
+    char content[CONTENT_BYTES_MAX] = "; Kept by battery-aggregator. Users edit `charge`, not this file.\n"
+                                      "[" STATE_SECTION "]\nversion = 1\n";
 
-    if (!isnan(state->charge_capacity_Ah))
-        length += snprintf(content + length, sizeof content - (size_t)length, "charge_capacity_Ah = %.3f\n",
-                           state->charge_capacity_Ah);
+    add_number(content, "charge_capacity_Ah", state->charge_capacity_Ah);
     if (state->device_instance >= 0)
-        length += snprintf(content + length, sizeof content - (size_t)length, "device_instance = %d\n",
-                           state->device_instance);
-    return replace_file(directory, STATE_FILE, content, (size_t)length);
+        add_number(content, "device_instance", state->device_instance);
+    add_number(content, "balancing_state", state->balancing_state);
+    add_date(content, "last_balancing", state->last_balancing_day);
+    add_number(content, "balancing_age_days", state->balancing_age_days);
+    add_date(content, "seen", state->seen_day);
+    add_number(content, "feed_in_debt", state->feed_in_debt);
+    add_number(content, "feed_in_held_s", state->feed_in_held_s);
+    return replace_file(directory, STATE_FILE, content, strlen(content));
 }
 
 /* ---- reading: whatever is found, the start goes on ---- */
@@ -114,78 +141,135 @@ static void add_note(struct note *note, enum state_finding finding, const char *
     if (finding > note->worst)
         note->worst = finding;
     snprintf(note->text + used, note->size - used, "%s%s %s", used > 0 ? "; " : "", file, what);
+    for (char *c = note->text + used; *c; c++) {
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
+    }
 }
 
 /* Keeps what somebody may still want to look at. */
-static void set_aside(const char *directory, const char *name)
+static bool set_aside(const char *directory, const char *name)
 {
     char path[PATH_BYTES_MAX];
     char aside[PATH_BYTES_MAX];
 
-    if (snprintf(path, sizeof path, "%s/%s", directory, name) < (int)sizeof path &&
-        snprintf(aside, sizeof aside, "%s/%s.spoilt", directory, name) < (int)sizeof aside)
-        (void)rename(path, aside);
+    return snprintf(path, sizeof path, "%s/%s", directory, name) < (int)sizeof path &&
+           snprintf(aside, sizeof aside, "%s/%s.spoilt", directory, name) < (int)sizeof aside &&
+           rename(path, aside) == 0;
 }
 
-/* The beginning of a file as text; its length, or -errno. */
-static long read_file(const char *directory, const char *name, char *content, size_t size)
+/* A spoilt file: what it holds, what becomes of it, what happens now. */
+static void add_spoilt(struct note *note, const char *directory, const char *name, const char *what,
+                       const char *instead)
+{
+    char text[2 * WHAT_BYTES_MAX];
+
+    if (set_aside(directory, name))
+        snprintf(text, sizeof text, "%s: set aside as %s.spoilt, %s", what, name, instead);
+    else
+        snprintf(text, sizeof text, "%s: it cannot be set aside (%s), %s", what, strerror(errno), instead);
+    add_note(note, STATE_SPOILT, name, text);
+}
+
+static ssize_t read_all(int fd, char *content, size_t size)
+{
+    size_t length = 0;
+
+    while (length < size) {
+        ssize_t got = read(fd, content + length, size - length);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
+/* The file as text; its length, or -errno. Opened without waiting: a pipe of that name must not hold up
+ * the start. */
+static ssize_t read_file(const char *directory, const char *name, char *content, size_t size)
 {
     char path[PATH_BYTES_MAX];
-    FILE *file;
-    size_t length;
+    struct stat status;
+    ssize_t length;
+    int fd;
 
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
         return -ENAMETOOLONG;
-    file = fopen(path, "rbe");
-    if (!file)
+    fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    length = fread(content, 1, size - 1, file);
-    if (ferror(file)) {
-        fclose(file);
-        return -EIO;
-    }
-    fclose(file);
-    content[length] = '\0';
-    return (long)length;
+    if (fstat(fd, &status) < 0)
+        length = -errno;
+    else if (!S_ISREG(status.st_mode))
+        length = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+    else
+        length = read_all(fd, content, size - 1);
+    close(fd);
+    if (length >= 0)
+        content[length] = '\0';
+    return length;
 }
 
-/* True when the file was read; otherwise the note says why not. */
-static bool read_or_note(const char *directory, const char *name, char *content, size_t size,
-                         const char *instead, struct note *note)
+/* The length when the file was read; otherwise -1, and the note says why not. */
+static ssize_t read_or_note(const char *directory, const char *name, char *content, size_t size,
+                            const char *instead, struct note *note)
 {
-    char what[256];
-    long length = read_file(directory, name, content, size);
+    char what[WHAT_BYTES_MAX];
+    ssize_t length = read_file(directory, name, content, size);
 
     if (length >= 0)
-        return true;
+        return length;
     if (length == -ENOENT)
         snprintf(what, sizeof what, "is not there yet: %s", instead);
     else
         snprintf(what, sizeof what, "cannot be read (%s): %s", strerror((int)-length), instead);
     add_note(note, length == -ENOENT ? STATE_MISSING : STATE_UNREADABLE, name, what);
-    return false;
+    return -1;
+}
+
+/* A decimal number at the beginning, with blanks around it; what follows them is left alone ("280 Ah").
+ * No inf, nan or hexadecimal. */
+static bool parse_first_number(const char *text, double *number)
+{
+    char *end;
+
+    text += strspn(text, " \t\r\n");
+    *number = strtod(text, &end);
+    return end != text && strspn(text, "0123456789.+-eE") >= (size_t)(end - text) &&
+           strchr(" \t\r\n", *end) && isfinite(*number);
 }
 
 static void read_charge(const char *directory, struct state *state, struct note *note)
 {
     static const char instead[] = "the counter begins with the SoC of the packs";
     char content[CONTENT_BYTES_MAX];
-    char what[256];
-    char *end;
+    char what[WHAT_BYTES_MAX];
     double charge_Ah;
+    size_t blank;
+    int shown;
+    ssize_t length = read_or_note(directory, CHARGE_FILE, content, sizeof content, instead, note);
 
-    if (!read_or_note(directory, CHARGE_FILE, content, sizeof content, instead, note))
+    if (length < 0)
         return;
-    charge_Ah = strtod(content, &end);
-    if (end != content && strspn(end, " \t\r\n") == strlen(end) && fabs(charge_Ah) <= CHARGE_LARGEST_AH) {
+    if (strlen(content) == (size_t)length && parse_first_number(content, &charge_Ah) &&
+        fabs(charge_Ah) <= CHARGE_LARGEST_AH) {
         state->charge_Ah = charge_Ah < 0 ? NAN : charge_Ah;
         return;
     }
-    content[strcspn(content, "\r\n")] = '\0';
-    snprintf(what, sizeof what, "is no number of Ah (\"%.40s\"): set aside as charge.spoilt, %s", content,
-             instead);
-    set_aside(directory, CHARGE_FILE);
-    add_note(note, STATE_SPOILT, CHARGE_FILE, what);
+    blank = strspn(content, " \t\r\n");
+    shown = (int)strcspn(content + blank, "\r\n");
+    if (!content[blank])
+        snprintf(what, sizeof what, "is empty");
+    else
+        snprintf(what, sizeof what, "holds '%.*s' where a number of Ah belongs (0 to %.0f%s)",
+                 shown < SHOWN_MAX ? shown : SHOWN_MAX, content + blank, CHARGE_LARGEST_AH,
+                 strchr(content, ',') ? ", decimals with a point" : "");
+    add_spoilt(note, directory, CHARGE_FILE, what, instead);
 }
 
 /* What of state.ini was good. */
@@ -194,34 +278,92 @@ struct state_reader {
     bool spoilt;
 };
 
+/* A date, or nothing. */
+static bool take_date(struct state *state, const char *name, const char *value)
+{
+    long *day = strcmp(name, "last_balancing") == 0 ? &state->last_balancing_day
+                : strcmp(name, "seen") == 0         ? &state->seen_day
+                                                    : NULL;
+    long found;
+
+    if (!day)
+        return false;
+    found = calendar_parse(value);
+    if (found != CALENDAR_NONE)
+        *day = found;
+    return found != CALENDAR_NONE;
+}
+
+/* A number in its range, into its member. */
+static bool take_number(struct state *state, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        double max;
+        bool whole;
+        double *real;
+        int *integer;
+        bool *flag;
+    } numbers[] = {
+        {"charge_capacity_Ah", CHARGE_LARGEST_AH, false, &state->charge_capacity_Ah, NULL, NULL},
+        {"device_instance", 1e6, true, NULL, &state->device_instance, NULL},
+        {"balancing_state", 2, true, NULL, &state->balancing_state, NULL},
+        {"balancing_age_days", 1e5, false, &state->balancing_age_days, NULL, NULL},
+        {"feed_in_debt", 1, true, NULL, NULL, &state->feed_in_debt},
+        {"feed_in_held_s", 1e9, false, &state->feed_in_held_s, NULL, NULL},
+    };
+    double number;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(numbers[i].name, name) != 0)
+            continue;
+        if (!parse_first_number(value, &number) || number < 0 || number > numbers[i].max ||
+            (numbers[i].whole && number != floor(number)) || (i == 0 && number == 0))
+            return false;
+        if (numbers[i].real)
+            *numbers[i].real = number;
+        else if (numbers[i].integer)
+            *numbers[i].integer = (int)number;
+        else
+            *numbers[i].flag = number > 0;
+        return true;
+    }
+    return strcmp(name, "last_balancing") != 0 && strcmp(name, "seen") != 0; /* a key of another version */
+}
+
 static int take_pair(void *user, const char *section, const char *name, const char *value)
 {
     struct state_reader *reader = user;
-    char *end;
-    double number = strtod(value, &end);
 
-    if (strcmp(section, "state") != 0 || end == value || *end || !isfinite(number))
+    if (strcmp(section, STATE_SECTION) == 0 && !take_date(reader->state, name, value) &&
+        !take_number(reader->state, name, value))
         reader->spoilt = true;
-    else if (strcmp(name, "charge_capacity_Ah") == 0 && number > 0 && number <= CHARGE_LARGEST_AH)
-        reader->state->charge_capacity_Ah = number;
-    else if (strcmp(name, "device_instance") == 0 && number >= 0 && number <= 1e6)
-        reader->state->device_instance = (int)number;
-    return 1; /* keys of other versions are left alone */
+    return 1;
 }
 
 static void read_state_ini(const char *directory, struct state *state, struct note *note)
 {
-    static const char instead[] = "begun anew";
     char content[CONTENT_BYTES_MAX];
     struct state_reader reader = {state, false};
+    ssize_t length = read_or_note(directory, STATE_FILE, content, sizeof content, "begun anew", note);
 
-    if (!read_or_note(directory, STATE_FILE, content, sizeof content, instead, note))
+    if (length < 0)
         return;
-    if (ini_parse_string(content, take_pair, &reader) == 0 && !reader.spoilt && strstr(content, "[state]"))
+    if (ini_parse_string(content, take_pair, &reader) == 0 && !reader.spoilt &&
+        strlen(content) == (size_t)length && strstr(content, "[" STATE_SECTION "]"))
         return;
-    set_aside(directory, STATE_FILE);
-    add_note(note, STATE_SPOILT, STATE_FILE,
-             "is spoilt: set aside as state.ini.spoilt, what was good is kept");
+    add_spoilt(note, directory, STATE_FILE, *content ? "is spoilt" : "is empty", "what was good is kept");
+}
+
+static void check_directory(const char *directory, struct note *note)
+{
+    char what[WHAT_BYTES_MAX];
+
+    if (access(directory, W_OK | X_OK) == 0)
+        return;
+    snprintf(what, sizeof what, "cannot be written (%s): what is counted is lost at a restart",
+             strerror(errno));
+    add_note(note, STATE_UNREADABLE, directory, what);
 }
 
 enum state_finding state_read(const char *directory, struct state *state, char *message, size_t size)
@@ -229,7 +371,13 @@ enum state_finding state_read(const char *directory, struct state *state, char *
     struct note note = {message, size, STATE_FOUND};
 
     message[0] = '\0';
-    *state = (struct state){.charge_Ah = NAN, .charge_capacity_Ah = NAN, .device_instance = -1};
+    *state = (struct state){.charge_Ah = NAN,
+                            .charge_capacity_Ah = NAN,
+                            .device_instance = -1,
+                            .last_balancing_day = CALENDAR_NONE,
+                            .balancing_age_days = NAN,
+                            .seen_day = CALENDAR_NONE};
+    check_directory(directory, &note);
     read_charge(directory, state, &note);
     read_state_ini(directory, state, &note);
     return note.worst;

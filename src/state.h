@@ -10,6 +10,14 @@ struct state {
     double charge_Ah;          /* NAN = none: begin from the packs' SoC */
     double charge_capacity_Ah; /* capacity of the bank when charge_Ah was saved, NAN = unknown */
     int device_instance;       /* the one we had, -1 = none yet */
+
+    int balancing_state;       /* enum balancing_state */
+    long last_balancing_day;   /* CALENDAR_NONE = never; an ISO date in the file */
+    double balancing_age_days; /* since then, by our own count; NAN = never */
+    long seen_day;             /* the last date we trusted, CALENDAR_NONE = none */
+
+    bool feed_in_debt;     /* we turned DC feed-in off, and owe its return */
+    double feed_in_held_s; /* how long that lasts already */
 };
 
 /* What was found, for the log; the state is usable in every case. */
@@ -20,11 +28,13 @@ enum state_finding {
     STATE_UNREADABLE,
 };
 
-/* Reads both files of directory. message gets one line per file that was not found in order ("" if
- * fine). A negative charge means "start from the packs' SoC" and reads as NAN. */
+/* Reads both files of directory and returns the worst finding. message gets one line with what was not
+ * in order and what happens now ("" if fine). A negative charge means "start from the packs' SoC" and
+ * reads as NAN. A directory that cannot be written is STATE_UNREADABLE too. */
 enum state_finding state_read(const char *directory, struct state *state, char *message, size_t size);
 
-/* Writes `charge` / `state.ini`. 0 or -errno; on failure the old file stands. */
+/* Writes `charge` / `state.ini`. 0 or -errno; on failure the old file stands. A charge of NAN is written
+ * as -1. */
 int state_write_charge(const char *directory, const struct state *state);
 int state_write(const char *directory, const struct state *state);
 

@@ -22,6 +22,7 @@ static void pack_make(struct pack *pack, const char *name, double capacity_Ah, d
     pack->reading.capacity_installed_Ah = capacity_Ah;
     pack->reading.cell_voltage_max_V = 3.33;
     pack->reading.cell_voltage_min_V = 3.31;
+    pack->reading.cells_in_series = 16;
     pack->reading.charge_voltage_max_V = 55.2;
     pack->reading.charge_current_max_A = 100;
     pack->reading.discharge_current_max_A = 120;

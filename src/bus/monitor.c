@@ -8,7 +8,6 @@
 
 #include "bus/scan.h"
 #include "bus/tree.h"
-#include "log.h"
 
 #define BUSITEM_INTERFACE "com.victronenergy.BusItem"
 #define LIFE_PATH "/DeviceInstance" /* every device has it */
@@ -191,16 +190,11 @@ static void service_enter(struct monitor *monitor, const char *name, const char 
 
     if (!paths)
         return;
-    if (monitor->count == MONITOR_SERVICES_MAX) {
-        if (!monitor->refused)
-            log_warning("%s and further services are not read: there are %d already", name,
-                        MONITOR_SERVICES_MAX);
-        monitor->refused = true;
-        return;
-    }
-    service = service_new(monitor, name, owner, paths);
+    service = monitor->count < MONITOR_SERVICES_MAX ? service_new(monitor, name, owner, paths) : NULL;
     if (!service) {
-        log_error("%s is not read: out of memory", name);
+        if (!monitor->refused && monitor->client.refused)
+            monitor->client.refused(monitor->client.ctx, name);
+        monitor->refused = true;
         return;
     }
     monitor->services[monitor->count++] = service;

@@ -45,6 +45,8 @@ struct monitor_client {
     void (*silent)(void *ctx, struct monitor_service *service, const char *why);
     /* The name left the bus (or changed its owner: gone, then found). service is freed afterwards. */
     void (*gone)(void *ctx, struct monitor_service *service);
+    /* It is not read: there are MONITOR_SERVICES_MAX already, or memory is out. Called once. May be NULL. */
+    void (*refused)(void *ctx, const char *name);
 };
 
 /* Watches names that begin with prefix ("com.victronenergy."). The monitor does nothing until

@@ -8,6 +8,8 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
 {
     memset(aggregator, 0, sizeof *aggregator);
     charge_init(&aggregator->charge, charge_Ah);
+    control_init(&aggregator->control);
+    feed_in_init(&aggregator->feed_in, false, 0);
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
@@ -27,6 +29,9 @@ bool pack_is_complete(const struct config *config, const struct pack_reading *re
         {config->own_charge_parameters || !isnan(reading->discharge_current_max_A),
          "/Info/MaxDischargeCurrent"},
         {!config->own_charge_parameters || pack_reading_has_cells(reading), "/System/MaxCellVoltage"},
+        {!config->own_charge_parameters || config->nr_of_cells_per_battery != CONFIG_NOT_SET ||
+             !isnan(reading->cells_in_series) || pack_reading_cells_shown(reading) > 0,
+         "/System/NrOfCellsPerBattery"},
     };
 
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
@@ -39,9 +44,15 @@ bool pack_is_complete(const struct config *config, const struct pack_reading *re
     return true;
 }
 
-/* Full and empty by the reference's rules for limits that are merged. */
-static void charge_anchors(const struct config *config, const struct bank *bank, struct charge_input *in)
+/* Full and empty by the reference's rules: for our own charge control, and for limits that are merged. */
+static void charge_anchors(const struct config *config, const struct bank *bank,
+                           const struct control_output *control, struct charge_input *in)
 {
+    if (config->own_charge_parameters) {
+        in->full = bank->voltage_V >= control->target.balancing_V;
+        in->empty = config->zero_soc && bank->cell_voltage_min_V.value <= config->min_cell_voltage_V;
+        return;
+    }
     in->full = bank->cell_voltage_max_V.value >= config->max_cell_voltage_soc_full_V;
     in->empty = config->zero_soc && bank->cell_voltage_min_V.value <= config->min_cell_voltage_soc_empty_V;
 }
@@ -64,17 +75,18 @@ static bool may_begin(struct aggregator *aggregator, const struct config *config
 }
 
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
-                                      double time_s, const struct bank *bank, double current_A)
+                                      double time_s, const struct aggregate *out)
 {
+    const struct bank *bank = &out->bank;
     struct charge_input in = {
-        .time_s = time_s, .current_A = current_A, .capacity_Ah = bank->capacity_installed_Ah};
+        .time_s = time_s, .current_A = out->current.current_A, .capacity_Ah = bank->capacity_installed_Ah};
 
     aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, bank->packs);
     if (!aggregator->counting)
         return CHARGE_EVENT_NONE;
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
-    charge_anchors(config, bank, &in);
+    charge_anchors(config, bank, &out->control, &in);
     return charge_step(&aggregator->charge, &in, config->battery_efficiency);
 }
 
@@ -128,13 +140,58 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
     limits->charge_voltage.value = aggregator->whole.charge_voltage.value;
     limits->charge_current.value = 0;
     limits->discharge_current.value = 0;
+    limits->charge_blocked = limits->discharge_blocked = false;
     snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "%s", reason);
     snprintf(limits->charge_current.reason, LIMIT_REASON_MAX, "%s", reason);
     snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
 }
 
-static void say_missing(const struct aggregator_input *in, struct bank *bank)
+static void decide_limits(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, struct aggregate *out)
 {
+    const struct control_input control = {in->time_s, in->today, in->packs, in->pack_count, &out->bank};
+
+    memset(&out->control, 0, sizeof out->control);
+    if (in->pack_count == 0) {
+        retreat(aggregator, &out->limits);
+        return;
+    }
+    if (config->own_charge_parameters) {
+        control_step(&aggregator->control, config, &control, &out->control);
+        out->limits = out->control.limits;
+    } else {
+        limits_merge(config, in->packs, in->pack_count, NULL, &out->limits);
+    }
+    never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
+}
+
+/* Merged limits leave feed-in alone, but a debt from before is paid all the same. */
+static void guard_feed_in(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, struct aggregate *out)
+{
+    bool own = config->own_charge_parameters;
+    const struct feed_in_input input = {
+        .time_s = in->time_s,
+        .setting = in->feed_in,
+        .danger = own && (out->control.peaking || out->limits.charge_blocked),
+        .cells_calm = !own || out->control.cells_calm,
+        .balanced = !own || out->control.balanced,
+        .charge_blocked = own && (out->limits.charge_blocked || in->pack_count == 0),
+        .rule = config->feed_in_return,
+        .min_hold_s = config->feed_in_min_hold_s,
+    };
+
+    feed_in_step(&aggregator->feed_in, &input, &out->feed_in);
+    out->feed_in_state = own || aggregator->feed_in.debt ? (double)aggregator->feed_in.state : NAN;
+}
+
+/* What we have to say ourselves, beside the packs. */
+static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
+{
+    struct bank *bank = &out->bank;
+
+    if (out->feed_in.alarm)
+        bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
     if (in->packs_missing == 0)
         return;
     bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], in->pack_count == 0 ? 2 : 1);
@@ -153,16 +210,12 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         out->current.current_A = NAN;
         out->current.power_W = NAN;
     }
-    out->charge_event = count_charge(aggregator, config, in->time_s, &out->bank, out->current.current_A);
+    decide_limits(aggregator, config, in, out);
+    out->charge_event = count_charge(aggregator, config, in->time_s, out);
     out->charge_gap_s = aggregator->charge.gap_s;
     show_charge(aggregator, config, in->low_soc, out);
-
-    limits_merge(config, in->packs, in->pack_count, NULL, &out->limits);
-    if (in->pack_count == 0)
-        retreat(aggregator, &out->limits);
-    else
-        never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
-    say_missing(in, &out->bank);
+    guard_feed_in(aggregator, config, in, out);
+    say_alarms(in, out);
 }
 
 bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config)

@@ -7,9 +7,12 @@
 #include <stddef.h>
 
 #include "core/bank.h"
+#include "core/calendar.h"
 #include "core/charge.h"
 #include "core/config.h"
+#include "core/control.h"
 #include "core/current.h"
+#include "core/feed_in.h"
 #include "core/limits.h"
 
 enum {
@@ -26,6 +29,8 @@ struct aggregator_input {
     const struct source *const *sources;
     size_t source_count;
     bool low_soc; /* the system says so */
+    struct calendar today;
+    double feed_in; /* OvervoltageFeedIn as last read, NAN = no settings service */
 };
 
 /* What is shown. Unknown is NAN or "". */
@@ -33,6 +38,9 @@ struct aggregate {
     struct bank bank; /* alarms and module counts include what we say ourselves */
     struct bank_current current;
     struct limits limits;
+    struct control_output control; /* of our own charge control, when that is chosen */
+    struct feed_in_output feed_in; /* what is to be done about DC feed-in */
+    double feed_in_state;          /* enum feed_in_state; NAN without our own charge control */
     double soc_pct;
     double capacity_Ah; /* remaining */
     double consumed_Ah;
@@ -46,6 +54,8 @@ struct aggregate {
 /* What is remembered from one step to the next. */
 struct aggregator {
     struct charge_counter charge;
+    struct control control;
+    struct feed_in feed_in;
     bool counting;          /* the counter has begun */
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "core/curve.h"
+#include "core/feed_in.h"
 
 enum {
     CONFIG_TEXT_MAX = 64,
@@ -72,6 +73,8 @@ struct config {
     struct curve charge_curve;    /* cell voltage V -> share of max_charge_current_A */
     struct curve discharge_curve; /* cell voltage V -> share of max_discharge_current_A */
     bool keep_max_cvl;
+    enum feed_in_rule feed_in_return;
+    double feed_in_min_hold_s;
 
     /* Output. */
     int update_interval_data_s;

@@ -539,7 +539,7 @@ static bool start_reader(struct fleet *fleet)
 {
     const struct bus_owner owner = {fleet, reader_up, reader_down, reader_message};
     const struct monitor_client client = {fleet,          reader_wanted, reader_found, reader_value,
-                                          reader_settled, reader_silent, reader_gone};
+                                          reader_settled, reader_silent, reader_gone,  NULL};
 
     fleet->limit_paths = paths_new(limit_names, 3);
     fleet->reader_bus = bus_new(&fleet->loop, fleet->options->bus_address, &owner);

@@ -158,13 +158,27 @@ size_t devices_count_role(const struct devices *devices, enum device_role role)
     return count;
 }
 
-const struct system_reading *devices_system(const struct devices *devices)
+static const struct device *find_role(const struct devices *devices, enum device_role role)
 {
     for (size_t i = 0; i < devices->count; i++) {
-        if (devices->device[i]->role == ROLE_SYSTEM)
-            return &devices->device[i]->system;
+        if (devices->device[i]->role == role)
+            return devices->device[i];
     }
     return NULL;
+}
+
+const struct system_reading *devices_system(const struct devices *devices)
+{
+    const struct device *device = find_role(devices, ROLE_SYSTEM);
+
+    return device ? &device->system : NULL;
+}
+
+const struct settings_reading *devices_settings(const struct devices *devices)
+{
+    const struct device *device = find_role(devices, ROLE_SETTINGS);
+
+    return device ? &device->settings : NULL;
 }
 
 bool devices_instance_taken(const struct devices *devices, int instance)

@@ -84,7 +84,8 @@ size_t devices_sources(const struct devices *devices, struct source absent[], co
                        size_t max);
 
 size_t devices_count_role(const struct devices *devices, enum device_role role);
-const struct system_reading *devices_system(const struct devices *devices); /* NULL when not here */
+const struct system_reading *devices_system(const struct devices *devices);     /* NULL when not here */
+const struct settings_reading *devices_settings(const struct devices *devices); /* NULL when not here */
 
 /* True when a battery service other than ours has this instance. */
 bool devices_instance_taken(const struct devices *devices, int instance);

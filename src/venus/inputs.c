@@ -99,7 +99,8 @@ static const struct input system_inputs[] = {
 };
 
 static const struct input settings_inputs[] = {
-    NUMBER(settings_reading, "/Settings/CGwacs/OvervoltageFeedIn", overvoltage_feed_in, 0, 1),
+    NUMBER(settings_reading, SETTINGS_FEED_IN_PATH, overvoltage_feed_in, 0, 1),
+    TEXT(settings_reading, "/Settings/System/TimeZone", time_zone),
     TEXT(settings_reading, SETTINGS_INSTANCE_PATH, class_and_instance),
     TEXT(settings_reading, SETTINGS_NAME_PATH, custom_name),
 };

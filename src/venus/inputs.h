@@ -25,6 +25,7 @@ struct system_reading {
 /* What we want of com.victronenergy.settings. */
 struct settings_reading {
     double overvoltage_feed_in;
+    char time_zone[48];          /* "Europe/Berlin" */
     char class_and_instance[48]; /* "battery:99" */
     char custom_name[48];
 };
@@ -32,6 +33,7 @@ struct settings_reading {
 #define SETTINGS_DEVICE "/Settings/Devices/battery_aggregator"
 #define SETTINGS_INSTANCE_PATH SETTINGS_DEVICE "/ClassAndVrmInstance"
 #define SETTINGS_NAME_PATH SETTINGS_DEVICE "/CustomName"
+#define SETTINGS_FEED_IN_PATH "/Settings/CGwacs/OvervoltageFeedIn"
 
 enum input_result {
     INPUT_SAME,        /* nothing changed */

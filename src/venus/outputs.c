@@ -37,6 +37,7 @@ struct output {
     }
 
 static const char *const yes_no[] = {"No", "Yes", NULL};
+static const char *const feed_in_names[] = {"free", "holding", "returning", NULL}; /* enum feed_in_state */
 static const char *const alarm_levels[] = {"Ok", "Warning", "Alarm", NULL};
 
 static const struct output outputs_table[] = {
@@ -77,6 +78,7 @@ static const struct output outputs_table[] = {
     NAMED("/Io/AllowToCharge", yes_no, bank.allow_charge, "All packs must allow"),
     NAMED("/Io/AllowToDischarge", yes_no, bank.allow_discharge, "All packs must allow"),
     NAMED("/Io/AllowToBalance", yes_no, bank.allow_balance, "All packs must allow"),
+    NAMED("/Info/FeedIn", feed_in_names, feed_in_state, "What the guard over DC feed-in does"),
     WHOLE("/Balancing", "", bank.balancing, "A pack is balancing"),
     REAL("/History/ChargeCycles", 1, "", bank.charge_cycles, "Mean of the packs"),
     REAL("/History/ChargedEnergy", 2, "kWh", bank.charged_energy_kWh, "Sum of the packs"),

@@ -42,6 +42,9 @@ void system_settings_name_changed(struct system_settings *settings, const char *
 void system_settings_set_instance(struct system_settings *settings, int instance);
 void system_settings_set_name(struct system_settings *settings, const char *name);
 
+/* Writes OvervoltageFeedIn. That it was taken shows when it reads so. */
+void system_settings_set_feed_in(struct system_settings *settings, bool on);
+
 /* The instance in "battery:99", -1 when it is none of the class battery. */
 int system_settings_parse_instance(const char *class_and_instance);
 

@@ -1,0 +1,49 @@
+#include "clock.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "version.h"
+
+#define JUMP_S 3600.0     /* summer time moves local time, never the clock itself */
+#define DISTRUST_S 3600.0 /* time enough for the network to mend it */
+
+struct calendar clock_day_at(struct clock *clock, double monotonic_s, double epoch_s, long utc_offset_s)
+{
+    struct calendar today = calendar_at(epoch_s, utc_offset_s);
+    double offset_s = epoch_s - monotonic_s;
+    bool believable = today.trusted && epoch_s >= VERSION_EPOCH_S;
+    bool was_believable = clock->looked && clock->offset_s + monotonic_s >= VERSION_EPOCH_S;
+
+    if (was_believable && fabs(offset_s - clock->offset_s) > JUMP_S)
+        clock->distrust_s = monotonic_s + DISTRUST_S;
+    clock->offset_s = offset_s;
+    clock->looked = true;
+    today.trusted = believable && monotonic_s >= clock->distrust_s;
+    return today;
+}
+
+struct calendar clock_today(struct clock *clock, double monotonic_s)
+{
+    struct timespec now;
+    struct tm local;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &local);
+    return clock_day_at(clock, monotonic_s, (double)now.tv_sec, local.tm_gmtoff);
+}
+
+void clock_set_zone(const char *zone)
+{
+    const char *now = getenv("TZ");
+    char value[64];
+
+    snprintf(value, sizeof value, ":%s", zone);
+    if (!*zone || (now && strcmp(now, value) == 0))
+        return;
+    setenv("TZ", value, 1);
+    tzset();
+}

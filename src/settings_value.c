@@ -1,0 +1,324 @@
+#include "settings_value.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "settings.h"
+
+enum { NUMBERS_MAX = 32 };
+
+bool settings_value_is_list(const struct key *key)
+{
+    return key->type == KEY_MONTHS || key->type == KEY_CURVE_X || key->type == KEY_CURVE_Y;
+}
+
+bool settings_value_is_text(const struct key *key)
+{
+    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS;
+}
+
+static const char *skip_space(const char *text)
+{
+    return text + strspn(text, " \t");
+}
+
+/* ---- numbers ---- */
+
+/* A finite decimal number at *text, which is left behind it. No inf, nan or hexadecimal: strtod knows
+ * them, users' files do not. */
+static bool parse_number(const char **text, double *number)
+{
+    char *end;
+
+    *text = skip_space(*text);
+    *number = strtod(*text, &end);
+    if (end == *text || !isfinite(*number) || strspn(*text, "0123456789.+-eE") < (size_t)(end - *text))
+        return false;
+    *text = end;
+    return true;
+}
+
+/* A number, or the name of a key that is one. */
+static bool parse_term(const struct config *config, const char **text, double *number)
+{
+    const struct key *key;
+    char name[64];
+    size_t length;
+
+    *text = skip_space(*text);
+    if (!isalpha((unsigned char)**text))
+        return parse_number(text, number);
+    length = strspn(*text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");
+    if (length >= sizeof name)
+        return false;
+    memcpy(name, *text, length);
+    name[length] = '\0';
+    key = settings_find_key(name);
+    if (!key || (key->type != KEY_REAL && key->type != KEY_REAL_SET))
+        return false;
+    memcpy(number, (const char *)config + key->offset, sizeof *number);
+    *text += length;
+    return true;
+}
+
+/* A term, or terms with + and - between them, as files of the 3.x generation have. */
+static bool parse_sum(const struct config *config, const char **text, double *number)
+{
+    double term;
+
+    if (!parse_term(config, text, number))
+        return false;
+    for (*text = skip_space(*text); **text == '+' || **text == '-'; *text = skip_space(*text)) {
+        double sign = *(*text)++ == '-' ? -1 : 1;
+
+        if (!parse_term(config, text, &term))
+            return false;
+        *number += sign * term;
+    }
+    return true;
+}
+
+/* Numbers with commas between them, with or without brackets and a comma at the end. Returns how many,
+ * -1 when something else stands there; *text is then where. */
+static int parse_numbers(const struct config *config, const char **text, double *numbers)
+{
+    int count = 0;
+    bool bracket;
+
+    *text = skip_space(*text);
+    bracket = **text == '[';
+    *text = skip_space(*text + bracket);
+    while (**text && **text != ']') {
+        if (count == NUMBERS_MAX || !parse_sum(config, text, &numbers[count]))
+            return -1;
+        count++;
+        *text = skip_space(*text);
+        if (**text == ',')
+            *text = skip_space(*text + 1);
+        else if (**text && **text != ']')
+            return -1;
+    }
+    if (bracket != (**text == ']') || *skip_space(*text + (**text == ']')))
+        return -1;
+    return count;
+}
+
+static const char *store_number(const struct key *key, const char *text, struct config *config, void *member)
+{
+    double number;
+
+    if (key->type == KEY_COUNT && (!*text || strcmp(text, "-1") == 0)) {
+        *(int *)member = CONFIG_NOT_SET;
+        return NULL;
+    }
+    if (key->type == KEY_REAL_SET) {
+        *(bool *)(void *)((char *)config + key->set_offset) = *text != '\0';
+        if (!*text) {
+            *(double *)member = SETTINGS_DEFAULT_CURRENT_A;
+            return NULL;
+        }
+    }
+    if (!parse_number(&text, &number))
+        return isalpha((unsigned char)*text) && settings_nearest_key(text)
+                   ? "not a number (names of other settings may stand in lists only)"
+                   : "not a number";
+    if (*text == ',')
+        return "not a number (decimals are written with a point)";
+    if (*skip_space(text))
+        return "not a number";
+    if (!(number >= key->min && number <= key->max))
+        return "out of range";
+    if (key->type == KEY_REAL || key->type == KEY_REAL_SET) {
+        *(double *)member = number;
+        return NULL;
+    }
+    if (number != floor(number))
+        return "not a whole number";
+    *(int *)member = (int)number;
+    return NULL;
+}
+
+static const char *store_numbers(const struct key *key, const char *text, struct config *config, void *member,
+                                 size_t *points, char *wrong)
+{
+    double numbers[NUMBERS_MAX];
+    int count = parse_numbers(config, &text, numbers);
+    struct curve *curve = member;
+
+    if (count < 0) {
+        snprintf(wrong, SETTINGS_WRONG_MAX, "not a list of numbers%s%.40s%s", *text ? " (at '" : "", text,
+                 *text ? "')" : "");
+        return wrong;
+    }
+    for (int i = 0; i < count; i++) {
+        if (numbers[i] >= key->min && numbers[i] <= key->max)
+            continue;
+        snprintf(wrong, SETTINGS_WRONG_MAX, "number %d (%g) is out of range", i + 1, numbers[i]);
+        return wrong;
+    }
+    if (key->type == KEY_MONTHS) {
+        if (count != 12) {
+            snprintf(wrong, SETTINGS_WRONG_MAX, "%d number%s where 12 belong, one a month", count,
+                     count == 1 ? "" : "s");
+            return wrong;
+        }
+        memcpy(member, numbers, 12 * sizeof *numbers);
+        return NULL;
+    }
+    if (count > CURVE_POINTS_MAX || count == 1)
+        return count == 1 ? "one point is no curve" : "too many points";
+    memcpy(key->type == KEY_CURVE_X ? curve->x : curve->y, numbers, (size_t)count * sizeof *numbers);
+    *points = (size_t)count;
+    return NULL;
+}
+
+/* ---- words ---- */
+
+static bool parse_bool(const char *text, bool *value)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
+                 {"false", false}, {"no", false}, {"off", false}, {"0", false}};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasecmp(text, words[i].word) == 0) {
+            *value = words[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(text, names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_rule(const char *text, enum feed_in_rule *rule)
+{
+    bool calm = strcasecmp(text, "calm") == 0;
+
+    *rule = calm ? FEED_IN_RETURN_CALM : FEED_IN_RETURN_BALANCED;
+    return calm || strcasecmp(text, "balanced") == 0;
+}
+
+/* ---- texts ---- */
+
+static const char *store_text(const struct key *key, const char *text, char *member)
+{
+    size_t length = strlen(text);
+
+    if (*text == '"' || *text == '\'') {
+        if (length < 2 || text[length - 1] != *text)
+            return "a quote is missing (what stands behind a blank and ';' is a comment)";
+        text++;
+        length -= 2;
+    }
+    if (length >= CONFIG_TEXT_MAX)
+        return "too long";
+    if (length < (size_t)key->min)
+        return "empty";
+    memcpy(member, text, length);
+    member[length] = '\0';
+    if (key->type == KEY_TEXT_PATH && strcmp(member, "/ProductName") != 0 &&
+        strcmp(member, "/CustomName") != 0 && strcmp(member, "/Serial") != 0)
+        return "no path that holds a name";
+    return NULL;
+}
+
+/* One element of a list of names, without its quotes. Leaves *text behind it and its comma. */
+static bool parse_name(const char **text, char *name)
+{
+    char quote = **text == '"' || **text == '\'' ? *(*text)++ : '\0';
+    const char ends[] = {quote ? quote : ',', quote ? '\0' : ']', '\0'};
+    size_t length = strcspn(*text, ends);
+    size_t used = length;
+
+    while (!quote && used > 0 && isspace((unsigned char)(*text)[used - 1]))
+        used--;
+    if (used == 0 || used >= CONFIG_TEXT_MAX || (quote && (*text)[length] != quote))
+        return false;
+    memcpy(name, *text, used);
+    name[used] = '\0';
+    *text = skip_space(*text + length + (quote != '\0'));
+    if (**text == ',')
+        *text = skip_space(*text + 1);
+    else if (**text && **text != ']')
+        return false;
+    return true;
+}
+
+static bool parse_shunts(const char *text, struct config *config)
+{
+    struct name_list *list = &config->smartshunts;
+    bool all;
+    bool bracket;
+
+    list->count = 0;
+    if (parse_bool(text, &all)) {
+        config->use_smartshunts = all ? SHUNTS_ALL : SHUNTS_NONE;
+        return true;
+    }
+    bracket = *text == '[';
+    if (!bracket && isalpha((unsigned char)*text)) /* "Flase" is no name of a shunt */
+        return false;
+    text = skip_space(text + bracket);
+    while (*text && *text != ']') {
+        if (list->count == CONFIG_NAMES_MAX || !parse_name(&text, list->name[list->count]))
+            return false;
+        list->count++;
+    }
+    if (bracket != (*text == ']') || *skip_space(text + (*text == ']')))
+        return false;
+    config->use_smartshunts = list->count > 0 ? SHUNTS_LISTED : SHUNTS_NONE;
+    return true;
+}
+
+/* ---- by type ---- */
+
+const char *settings_value_store(const struct key *key, const char *text, struct config *config,
+                                 size_t *points, char wrong[SETTINGS_WRONG_MAX])
+{
+    void *member = (char *)config + key->offset;
+
+    switch (key->type) {
+    case KEY_BOOL:
+        return parse_bool(text, member) ? NULL : "neither True nor False";
+    case KEY_COUNT:
+    case KEY_WHOLE:
+    case KEY_REAL:
+    case KEY_REAL_SET:
+        return store_number(key, text, config, member);
+    case KEY_TEXT:
+    case KEY_TEXT_PATH:
+        return store_text(key, text, member);
+    case KEY_MONTHS:
+    case KEY_CURVE_X:
+    case KEY_CURVE_Y:
+        return store_numbers(key, text, config, member, points, wrong);
+    case KEY_SHUNTS:
+        return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
+    case KEY_LEVEL:
+        return parse_level(text, member) ? NULL : "no log level";
+    case KEY_RULE:
+        return parse_rule(text, member) ? NULL : "neither calm nor balanced";
+    case KEY_NOT_NEEDED:
+        break;
+    }
+    return NULL;
+}

@@ -1,0 +1,419 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "state.h"
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+/* A folder of its own for each test, and what was read from it. */
+struct bench {
+    char directory[64];
+    char path[128];
+    struct state state;
+    char message[512];
+    enum state_finding finding;
+};
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+
+    *state = bench;
+    strcpy(bench->directory, "/tmp/test_state.XXXXXX");
+    return mkdtemp(bench->directory) ? 0 : -1;
+}
+
+static const char *path_of(struct bench *bench, const char *name)
+{
+    snprintf(bench->path, sizeof bench->path, "%s/%s", bench->directory, name);
+    return bench->path;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+    DIR *directory = opendir(bench->directory);
+
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        (void)remove(path_of(bench, entry->d_name));
+    if (directory)
+        closedir(directory);
+    rmdir(bench->directory);
+    free(bench);
+    return 0;
+}
+
+static void put_bytes(struct bench *bench, const char *name, const char *content, size_t length)
+{
+    FILE *file = fopen(path_of(bench, name), "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(content, 1, length, file), length);
+    fclose(file);
+}
+
+static void put(struct bench *bench, const char *name, const char *content)
+{
+    put_bytes(bench, name, content, strlen(content));
+}
+
+static void expect_content(struct bench *bench, const char *name, const char *wanted)
+{
+    char content[256] = "";
+    FILE *file = fopen(path_of(bench, name), "r");
+
+    assert_non_null(file);
+    content[fread(content, 1, sizeof content - 1, file)] = '\0';
+    fclose(file);
+    assert_string_equal(content, wanted);
+}
+
+static bool exists(struct bench *bench, const char *name)
+{
+    return access(path_of(bench, name), F_OK) == 0;
+}
+
+/* Reads, and sees that what is said is one line of plain text. */
+static void read_state(struct bench *bench)
+{
+    bench->finding = state_read(bench->directory, &bench->state, bench->message, sizeof bench->message);
+    for (const char *c = bench->message; *c; c++)
+        assert_false(iscntrl((unsigned char)*c));
+    assert_int_equal(bench->finding == STATE_FOUND, bench->message[0] == '\0');
+}
+
+static void read_charge(struct bench *bench, const char *content)
+{
+    put(bench, "charge", content);
+    put(bench, "state.ini", "[state]\nversion = 1\n");
+    read_state(bench);
+}
+
+static void expect_said(const struct bench *bench, const char *part)
+{
+    if (!strstr(bench->message, part))
+        fail_msg("'%s' is not in: %s", part, bench->message);
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = 412.3456, .charge_capacity_Ah = 560, .device_instance = 99};
+
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    assert_int_equal(state_write(bench->directory, &written), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_true(fabs(bench->state.charge_Ah - 412.3456) < 0.001);
+    assert_true(fabs(bench->state.charge_capacity_Ah - 560) < 0.001);
+    assert_int_equal(bench->state.device_instance, 99);
+    assert_false(exists(bench, "charge.new") || exists(bench, "state.ini.new"));
+}
+
+static void what_is_unknown_is_read_back_as_unknown(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = NAN, .charge_capacity_Ah = NAN, .device_instance = -1};
+
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    assert_int_equal(state_write(bench->directory, &written), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_true(isnan(bench->state.charge_Ah) && isnan(bench->state.charge_capacity_Ah));
+    assert_int_equal(bench->state.device_instance, -1);
+}
+
+static void on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge(void **state)
+{
+    struct bench *bench = *state;
+
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_MISSING);
+    assert_true(isnan(bench->state.charge_Ah) && isnan(bench->state.charge_capacity_Ah));
+    assert_int_equal(bench->state.device_instance, -1);
+    expect_said(bench, "charge is not there yet: the counter begins with the SoC of the packs");
+    expect_said(bench, "state.ini is not there yet");
+}
+
+static void a_user_writes_the_charge_as_a_number_with_blanks_or_a_unit(void **state)
+{
+    static const char *const contents[] = {"280.5\n",    "280.5",     " \t280.5 \r\n", "\n\n280.5\n",
+                                           "280.5 Ah\n", "2.805e2\n", "280.5\n17\n"};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        read_charge(bench, contents[i]);
+        assert_int_equal(bench->finding, STATE_FOUND);
+        assert_true(fabs(bench->state.charge_Ah - 280.5) < 1e-9);
+    }
+    read_charge(bench, "0\n");
+    assert_true(bench->state.charge_Ah == 0);
+}
+
+static void a_negative_charge_means_begin_from_the_packs(void **state)
+{
+    struct bench *bench = *state;
+
+    read_charge(bench, "-1\n");
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_true(isnan(bench->state.charge_Ah));
+    assert_true(exists(bench, "charge"));
+}
+
+static void a_spoilt_charge_is_set_aside_and_begins_from_the_packs(void **state)
+{
+    static const char *const contents[] = {"full\n",    "nan",   "inf\n",  "0x10\n", "1e9\n",
+                                           "280.5Ah\n", "1e999", "12.3.4", "- 5\n",  "280;5\n"};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        read_charge(bench, contents[i]);
+        assert_int_equal(bench->finding, STATE_SPOILT);
+        assert_true(isnan(bench->state.charge_Ah));
+        expect_said(bench, "where a number of Ah belongs (0 to 1000000): set aside as charge.spoilt, the "
+                           "counter begins with the SoC of the packs");
+        assert_false(exists(bench, "charge"));
+        expect_content(bench, "charge.spoilt", contents[i]);
+    }
+    expect_said(bench, "charge holds '280;5'");
+}
+
+static void a_decimal_comma_is_told_to_be_a_point(void **state)
+{
+    struct bench *bench = *state;
+
+    read_charge(bench, "280,5\n");
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    expect_said(bench,
+                "charge holds '280,5' where a number of Ah belongs (0 to 1000000, decimals with a point)");
+}
+
+/* What a power cut leaves of files that are not written as ours are. */
+static void an_empty_file_or_one_of_nul_bytes_is_spoilt(void **state)
+{
+    struct bench *bench = *state;
+
+    read_charge(bench, "");
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    expect_said(bench, "charge is empty");
+    put_bytes(bench, "charge", "\0\0\0\0", 4);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    put_bytes(bench, "charge", "280\0\0\0\0", 7);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    assert_true(isnan(bench->state.charge_Ah));
+    put(bench, "charge", "280");
+    put(bench, "state.ini", "");
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    expect_said(bench, "state.ini is empty: set aside as state.ini.spoilt");
+    put_bytes(bench, "state.ini", "[state]\ndevice_instance = 7\n\0\0", 30);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_SPOILT);
+}
+
+static void what_is_good_in_a_spoilt_state_ini_is_kept(void **state)
+{
+    static const char *const contents[] = {"[state]\ndevice_instance = 7\ncharge_capacity_Ah = a lot\n",
+                                           "[state]\ndevice_instance = 7\nnonsense\n",
+                                           "[state]\ndevice_instance = 7\ncharge_capacity_Ah = -5\n",
+                                           "[state]\ndevice_instance = 7\ncharge_capacity_Ah = nan\n"};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        put(bench, "charge", "280");
+        put(bench, "state.ini", contents[i]);
+        read_state(bench);
+        assert_int_equal(bench->finding, STATE_SPOILT);
+        expect_said(bench, "state.ini is spoilt: set aside as state.ini.spoilt, what was good is kept");
+        assert_int_equal(bench->state.device_instance, 7);
+        assert_true(isnan(bench->state.charge_capacity_Ah));
+        assert_true(bench->state.charge_Ah == 280);
+        expect_content(bench, "state.ini.spoilt", contents[i]);
+    }
+    put(bench, "state.ini", "[state]\ndevice_instance = 7.5\n");
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    assert_int_equal(bench->state.device_instance, -1);
+}
+
+static void what_another_version_keeps_in_state_ini_is_left_alone(void **state)
+{
+    struct bench *bench = *state;
+
+    put(bench, "charge", "280");
+    put(bench, "state.ini",
+        "[state]\nversion = 9\nsomething = new\ndevice_instance = 7\n[debt]\ndevice_instance = no\n");
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_int_equal(bench->state.device_instance, 7);
+}
+
+static void a_write_that_fails_leaves_the_old_file_and_no_rubbish(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = 300, .charge_capacity_Ah = 560, .device_instance = 99};
+    struct rlimit limit;
+    struct rlimit none;
+    int result[2];
+
+    put(bench, "charge", "280\n");
+    put(bench, "state.ini", "old");
+    /* No file may grow: as on a full disk, the first write fails. */
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    none = (struct rlimit){0, limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &none);
+    result[0] = state_write_charge(bench->directory, &written);
+    result[1] = state_write(bench->directory, &written);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    assert_int_equal(result[0], -EFBIG);
+    assert_int_equal(result[1], -EFBIG);
+    expect_content(bench, "charge", "280\n");
+    expect_content(bench, "state.ini", "old");
+    assert_false(exists(bench, "charge.new") || exists(bench, "state.ini.new"));
+}
+
+/* The disk is full after some bytes: what fits is less than the line. */
+static void a_write_that_stops_half_way_leaves_the_old_file(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = 300, .charge_capacity_Ah = 560, .device_instance = 99};
+    struct rlimit limit;
+    struct rlimit few;
+    int result;
+
+    put(bench, "charge", "280\n");
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    few = (struct rlimit){3, limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &few);
+    result = state_write_charge(bench->directory, &written);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    assert_int_equal(result, -EFBIG);
+    expect_content(bench, "charge", "280\n");
+    assert_false(exists(bench, "charge.new"));
+}
+
+static void a_link_in_place_of_the_temporary_file_is_not_followed(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = 300};
+    char link[128];
+
+    put(bench, "precious", "keep");
+    snprintf(link, sizeof link, "%s/charge.new", bench->directory);
+    assert_int_equal(symlink(path_of(bench, "precious"), link), 0);
+    assert_int_equal(state_write_charge(bench->directory, &written), -ELOOP);
+    expect_content(bench, "precious", "keep");
+}
+
+static void a_folder_that_cannot_be_written_is_told_at_the_start(void **state)
+{
+    struct bench *bench = *state;
+    const struct state written = {.charge_Ah = 300};
+
+    bench->finding = state_read("/nowhere", &bench->state, bench->message, sizeof bench->message);
+    assert_int_equal(bench->finding, STATE_UNREADABLE);
+    expect_said(bench, "/nowhere cannot be written (No such file or directory)");
+    assert_true(isnan(bench->state.charge_Ah));
+    assert_int_equal(state_write_charge("/nowhere", &written), -ENOENT);
+    assert_int_equal(state_write("/nowhere", &written), -ENOENT);
+}
+
+static void what_is_no_file_is_unreadable_and_does_not_hold_up_the_start(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(mkfifo(path_of(bench, "charge"), 0600), 0); /* nobody will ever write to it */
+    assert_int_equal(mkdir(path_of(bench, "state.ini"), 0700), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_UNREADABLE);
+    expect_said(bench, "charge cannot be read");
+    expect_said(bench, "state.ini cannot be read (Is a directory)");
+    assert_true(isnan(bench->state.charge_Ah));
+}
+
+static void control_characters_in_a_file_do_not_reach_the_log(void **state)
+{
+    struct bench *bench = *state;
+
+    read_charge(bench, "\033[31mred\a\n");
+    assert_int_equal(bench->finding, STATE_SPOILT);
+    expect_said(bench, "charge holds '?[31mred?'");
+}
+
+static void a_message_never_runs_over_its_room(void **state)
+{
+    struct bench *bench = *state;
+    char small[24];
+
+    memset(small, 'x', sizeof small);
+    assert_int_equal(state_read(bench->directory, &bench->state, small, 8), STATE_MISSING);
+    assert_int_equal(strlen(small), 7);
+    assert_int_equal(small[8], 'x');
+}
+
+static void whatever_bytes_a_file_has_the_start_goes_on(void **state)
+{
+    struct bench *bench = *state;
+    uint32_t random = 7;
+    char content[300];
+
+    for (int round = 0; round < 200; round++) {
+        for (size_t i = 0; i < sizeof content; i++) {
+            random = random * 1664525 + 1013904223;
+            content[i] =
+                round % 2 ? (char)(random >> 24) : "[state]\n=. 0123456789eE+-;\"x,"[(random >> 16) % 29];
+        }
+        put_bytes(bench, "charge", content, sizeof content / 10);
+        put_bytes(bench, "state.ini", content, sizeof content);
+        read_state(bench);
+        assert_true(isnan(bench->state.charge_Ah) ||
+                    (bench->state.charge_Ah >= 0 && bench->state.charge_Ah <= 1e6));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_written_is_read_back),
+        TEST(what_is_unknown_is_read_back_as_unknown),
+        TEST(on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge),
+        TEST(a_user_writes_the_charge_as_a_number_with_blanks_or_a_unit),
+        TEST(a_negative_charge_means_begin_from_the_packs),
+        TEST(a_spoilt_charge_is_set_aside_and_begins_from_the_packs),
+        TEST(a_decimal_comma_is_told_to_be_a_point),
+        TEST(an_empty_file_or_one_of_nul_bytes_is_spoilt),
+        TEST(what_is_good_in_a_spoilt_state_ini_is_kept),
+        TEST(what_another_version_keeps_in_state_ini_is_left_alone),
+        TEST(a_write_that_fails_leaves_the_old_file_and_no_rubbish),
+        TEST(a_write_that_stops_half_way_leaves_the_old_file),
+        TEST(a_link_in_place_of_the_temporary_file_is_not_followed),
+        TEST(a_folder_that_cannot_be_written_is_told_at_the_start),
+        TEST(what_is_no_file_is_unreadable_and_does_not_hold_up_the_start),
+        TEST(control_characters_in_a_file_do_not_reach_the_log),
+        TEST(a_message_never_runs_over_its_room),
+        TEST(whatever_bytes_a_file_has_the_start_goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
