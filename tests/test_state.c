@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/calendar.h"
 #include "state.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -130,14 +131,65 @@ static void what_is_written_is_read_back(void **state)
 static void what_is_unknown_is_read_back_as_unknown(void **state)
 {
     struct bench *bench = *state;
-    const struct state written = {.charge_Ah = NAN, .charge_capacity_Ah = NAN, .device_instance = -1};
+    const struct state written = {.charge_Ah = NAN,
+                                  .charge_capacity_Ah = NAN,
+                                  .device_instance = -1,
+                                  .last_balancing_day = CALENDAR_NONE,
+                                  .balancing_age_days = NAN,
+                                  .seen_day = CALENDAR_NONE};
 
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
     read_state(bench);
     assert_int_equal(bench->finding, STATE_FOUND);
+    assert_int_equal(bench->state.last_balancing_day, CALENDAR_NONE);
+    assert_true(isnan(bench->state.balancing_age_days));
+    assert_false(bench->state.feed_in_debt);
     assert_true(isnan(bench->state.charge_Ah) && isnan(bench->state.charge_capacity_Ah));
     assert_int_equal(bench->state.device_instance, -1);
+}
+
+static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct state written = {.charge_Ah = 1, .charge_capacity_Ah = NAN, .device_instance = -1};
+
+    written.balancing_state = 2;
+    written.last_balancing_day = calendar_parse("2026-02-28");
+    written.balancing_age_days = 3.25;
+    written.seen_day = calendar_parse("2026-03-03");
+    written.feed_in_debt = true;
+    written.feed_in_held_s = 1234.5;
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    assert_int_equal(state_write(bench->directory, &written), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_int_equal(bench->state.balancing_state, 2);
+    assert_int_equal(bench->state.last_balancing_day, written.last_balancing_day);
+    assert_true(bench->state.balancing_age_days == 3.25);
+    assert_int_equal(bench->state.seen_day, written.seen_day);
+    assert_true(bench->state.feed_in_debt);
+    assert_true(bench->state.feed_in_held_s == 1234.5);
+}
+
+static void a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour(void **state)
+{
+    static const char *const neighbours[] = {"last_balancing = 31.12.2025", "seen = 2026-02-30",
+                                             "balancing_state = 17", "feed_in_held_s = long", "nonsense"};
+    struct bench *bench = *state;
+    char content[256];
+
+    for (size_t i = 0; i < sizeof neighbours / sizeof *neighbours; i++) {
+        snprintf(content, sizeof content, "[state]\n%s\nfeed_in_debt = 1\n", neighbours[i]);
+        put(bench, "charge", "280");
+        put(bench, "state.ini", content);
+        read_state(bench);
+        assert_int_equal(bench->finding, STATE_SPOILT);
+        assert_true(bench->state.feed_in_debt);
+        assert_int_equal(bench->state.last_balancing_day, CALENDAR_NONE);
+        assert_int_equal(bench->state.seen_day, CALENDAR_NONE);
+        assert_int_equal(bench->state.balancing_state, 0);
+    }
 }
 
 static void on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge(void **state)
@@ -397,6 +449,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_is_read_back),
         TEST(what_is_unknown_is_read_back_as_unknown),
+        TEST(the_balancing_cycle_and_the_feed_in_debt_survive_a_restart),
+        TEST(a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour),
         TEST(on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge),
         TEST(a_user_writes_the_charge_as_a_number_with_blanks_or_a_unit),
         TEST(a_negative_charge_means_begin_from_the_packs),

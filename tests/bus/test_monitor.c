@@ -510,7 +510,7 @@ static void monitor_open(struct fixture *fixture)
 {
     const struct bus_owner owner = {fixture, own_up, own_down, own_message};
     const struct monitor_client client = {
-        fixture, client_wanted, client_found, client_value, client_settled, client_silent, client_gone,
+        fixture, client_wanted, client_found, client_value, client_settled, client_silent, client_gone, NULL,
     };
 
     fixture->bus = bus_new(&fixture->loop, fixture->daemon.address, &owner);

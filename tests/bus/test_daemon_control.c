@@ -1,0 +1,181 @@
+/* The daemon's own charge control on a real bus: limits that follow the cells, and DC feed-in that is
+ * turned off over a peak and always returned. */
+#include "harness.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FEED_IN "/Settings/CGwacs/OvervoltageFeedIn"
+
+/* All months alike, so that no test depends on the day it runs; no balancing cycle. */
+#define OWN_CONTROL                                                                       \
+    "OWN_CHARGE_PARAMETERS = True\n"                                                      \
+    "CHARGE_VOLTAGE_LIST = 3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44\n" \
+    "FEED_IN_MIN_HOLD = 1\n"
+
+/* 15 cells of 3.40 V and one that peaks; or all calm. */
+#define PEAK                                                                           \
+    "'/Voltages/Sum': 54.5, '/Voltages/Cell3': 3.50, '/System/MaxCellVoltage': 3.50, " \
+    "'/System/MinCellVoltage': 3.40"
+#define CALM                                                                           \
+    "'/Voltages/Sum': 52.8, '/Voltages/Cell3': 3.30, '/System/MaxCellVoltage': 3.30, " \
+    "'/System/MinCellVoltage': 3.30"
+
+static void start(struct harness *h, const char *feed_in)
+{
+    harness_settings_add(h, feed_in);
+    harness_pack_add(h, "ttyUSB0", CALM);
+    harness_daemon_start(h, OWN_CONTROL);
+    harness_await_aggregate(h);
+}
+
+static void await_setting(struct harness *h, const char *expected)
+{
+    for (int i = 0; i < 400; i++) {
+        const char *found = harness_get_of(h, HARNESS_SETTINGS, FEED_IN);
+
+        if (found && strcmp(found, expected) == 0)
+            return;
+        harness_watch(h, 0.05);
+    }
+    harness_fail(h, __FILE__, __LINE__, "%s did not become %s", FEED_IN, expected);
+}
+
+static void limits_are_those_of_the_settings_not_of_the_packs(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "");
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.04);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 200);
+    assert_non_null(strstr(harness_string(h, "/Info/ChargeMode"), "target"));
+}
+
+static void a_peaking_cell_pulls_the_voltage_down_and_says_which_it_is(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.45);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    assert_non_null(strstr(harness_string(h, "/Info/ChargeMode"), "Cell peak"));
+    harness_pack_set(h, "ttyUSB0", CALM);
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.04);
+}
+
+static void an_empty_cell_stops_discharging_until_it_has_recovered(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "");
+    harness_pack_set(h, "ttyUSB0", "'/Voltages/Cell3': 2.89, '/System/MinCellVoltage': 2.89");
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 0);
+    harness_pack_set(h, "ttyUSB0", "'/Voltages/Cell3': 3.00, '/System/MinCellVoltage': 3.00");
+    harness_daemon_sync(h);
+    harness_watch(h, 0.2);
+    assert_true(harness_number(h, "/Info/MaxDischargeCurrent") == 0);
+    harness_pack_set(h, "ttyUSB0", "'/Voltages/Cell3': 3.05, '/System/MinCellVoltage': 3.05");
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 105);
+}
+
+static void a_pack_that_blocks_charging_stops_it(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_set(h, "ttyUSB0", "'/Io/AllowToCharge': 0");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    assert_non_null(strstr(harness_string(h, "/Info/ChargeLimitation"), "blocks charging"));
+    await_setting(h, "0"); /* it has the same effect on feed-in as a peak */
+}
+
+static void feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    await_setting(h, "0");
+    harness_await_exactly(h, "/Info/FeedIn", 1);
+    harness_pack_set(h, "ttyUSB0", CALM);
+    await_setting(h, "1");
+    harness_await_exactly(h, "/Info/FeedIn", 0);
+}
+
+static void feed_in_that_the_user_had_off_stays_off(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 0");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_pack_set(h, "ttyUSB0", CALM);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+    harness_watch(h, 1.5);
+    assert_string_equal(harness_get_of(h, HARNESS_SETTINGS, FEED_IN), "0");
+}
+
+static void a_debt_outlives_a_kill_and_is_paid_by_the_next_start(void **state)
+{
+    struct harness *h = *state;
+    char *kept;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    await_setting(h, "0");
+    assert_int_equal(harness_daemon_stop(h, SIGKILL), 128 + SIGKILL);
+    kept = harness_data_read(h, "state.ini");
+    assert_non_null(kept);
+    assert_non_null(strstr(kept, "feed_in_debt = 1"));
+    free(kept);
+    harness_await_name(h, HARNESS_AGGREGATE, false);
+    harness_pack_set(h, "ttyUSB0", CALM);
+    harness_daemon_start(h, OWN_CONTROL);
+    harness_await_aggregate(h);
+    await_setting(h, "1");
+}
+
+static void a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    await_setting(h, "0");
+    harness_await_log(h, "turned off to protect");
+    harness_watch(h, 1.5); /* the 0 has been read back */
+    harness_peer(h, "{'cmd': 'set', 'service': '" HARNESS_SETTINGS "', 'items': {'" FEED_IN "': 1}}");
+    harness_await_log(h, "Somebody turned DC feed-in on");
+    await_setting(h, "0");
+}
+
+static void without_a_settings_service_everything_else_works(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", PEAK);
+    harness_daemon_start(h, OWN_CONTROL);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.45);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        harness_test(limits_are_those_of_the_settings_not_of_the_packs),
+        harness_test(a_peaking_cell_pulls_the_voltage_down_and_says_which_it_is),
+        harness_test(an_empty_cell_stops_discharging_until_it_has_recovered),
+        harness_test(a_pack_that_blocks_charging_stops_it),
+        harness_test(feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm),
+        harness_test(feed_in_that_the_user_had_off_stays_off),
+        harness_test(a_debt_outlives_a_kill_and_is_paid_by_the_next_start),
+        harness_test(a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told),
+        harness_test(without_a_settings_service_everything_else_works),
+    };
+
+    return cmocka_run_group_tests_name("daemon: control", tests, harness_group_setup, harness_group_teardown);
+}
