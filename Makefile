@@ -1,6 +1,7 @@
 # make         build/battery-aggregator and build/battery-fleet
 # make demo    install what is missing, build, and show it working on a private bus
 # make test    install what is missing, build, and run every test
+# make bench   what it costs and how fast it is, for 2, 16 and 64 packs
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
@@ -36,7 +37,7 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
-.PHONY: all test demo check asan valgrind clean need-% run-tests run-demo run-check
+.PHONY: all test demo bench check asan valgrind clean need-% run-tests run-demo run-check
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -92,6 +93,12 @@ valgrind: need-test need-valgrind
 demo: need-demo
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo.sh
+
+# ---- what it costs ----
+
+bench: need-test
+	@$(MAKE) all
+	@BUILD=$(BUILD) bench/measure.py $(PACKS)
 
 # ---- checks of the source ----
 

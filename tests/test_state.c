@@ -26,7 +26,7 @@
 /* A folder of its own for each test, and what was read from it. */
 struct bench {
     char directory[64];
-    char path[128];
+    char path[512];
     struct state state;
     char message[512];
     enum state_finding finding;
@@ -369,7 +369,7 @@ static void a_link_in_place_of_the_temporary_file_is_not_followed(void **state)
 {
     struct bench *bench = *state;
     const struct state written = {.charge_Ah = 300};
-    char link[128];
+    char link[512];
 
     put(bench, "precious", "keep");
     snprintf(link, sizeof link, "%s/charge.new", bench->directory);
