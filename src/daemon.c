@@ -259,8 +259,13 @@ static void on_roster_event(void *ctx, enum roster_event event, const struct ros
     report_pack(event, entry, device, &daemon->devices);
 }
 
+/* Comparing every pack with every other costs more than merging them: only when somebody came, went or
+ * changed its name, and once a tick for those who are waited for. */
 static void look_at_roster(struct daemon *daemon, double now)
 {
+    if (!daemon->packs_changed)
+        return;
+    daemon->packs_changed = false;
     if (roster_update(&daemon->roster, &daemon->devices, daemon->config.nr_of_batteries, now, on_roster_event,
                       daemon)) {
         show_packs(daemon);
@@ -332,6 +337,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
+    daemon->packs_changed = true;
     report_waiting(&daemon->report, &daemon->devices, packs_needed(daemon), daemon->shown_instance >= 0);
     update(daemon);
 }
@@ -397,8 +403,10 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
         return;
     if (first)
         device->scanned = device->identity_changed = true;
-    if (devices_settle(&daemon->devices, device))
+    if (devices_settle(&daemon->devices, device)) {
+        daemon->packs_changed = true;
         schedule(daemon);
+    }
     if (device->role == ROLE_SETTINGS) {
         clock_set_zone(device->settings.time_zone);
         system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);
@@ -423,6 +431,7 @@ static void on_gone(void *ctx, struct monitor_service *service)
         system_settings_gone(&daemon->system_settings);
     devices_remove(&daemon->devices, device);
     service->user = NULL;
+    daemon->packs_changed = true;
     schedule(daemon);
 }
 

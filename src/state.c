@@ -324,7 +324,7 @@ static bool take_number(struct state *state, const char *name, const char *value
             *numbers[i].real = number;
         else if (numbers[i].integer)
             *numbers[i].integer = (int)number;
-        else
+        else if (numbers[i].flag)
             *numbers[i].flag = number > 0;
         return true;
     }

@@ -224,7 +224,7 @@ static double show_cells(struct fleet *fleet, struct device *device, const struc
 {
     struct fleet_service *service = &device->service;
     size_t lowest = 0, highest = 0;
-    double shown_V[PLANT_CELLS_MAX];
+    double shown_V[PLANT_CELLS_MAX] = {0};
     double sum_V = 0;
     char path[PATH_BYTES_MAX];
     char id[16];
