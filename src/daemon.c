@@ -60,6 +60,7 @@ struct daemon {
     int shown_instance; /* the one we have on the bus, -1 = not there */
     bool packs_changed; /* the roster must be looked at */
     bool save_failed;
+    bool taken_said; /* that another battery has our device instance */
 };
 
 static double now_s(void)
@@ -333,9 +334,25 @@ static void on_gather(uv_timer_t *timer)
     update(timer->data);
 }
 
+/* A battery that came after us with our number: Venus would see only one of the two. */
+static void watch_instance(struct daemon *daemon)
+{
+    bool taken =
+        daemon->shown_instance >= 0 && devices_instance_taken(&daemon->devices, daemon->shown_instance);
+
+    if (taken && !daemon->taken_said)
+        log_error(
+            "Another battery shows our device instance %d: Venus sees only one of the two. Give it another "
+            "one, or restart this program, which then takes a free one",
+            daemon->shown_instance);
+    daemon->taken_said = taken;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
+
+    watch_instance(daemon);
 
     daemon->packs_changed = true;
     report_waiting(&daemon->report, &daemon->devices, packs_needed(daemon), daemon->shown_instance >= 0);

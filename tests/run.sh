@@ -1,10 +1,11 @@
 #!/bin/sh
-# run.sh [--valgrind] TEST...: runs the test programs one by one, and says at the end how many failed.
+# run.sh [--under COMMAND] TEST...: runs the test programs one by one, under a command such as valgrind, and
+# says at the end how many failed.
 set -u
 runner=
-if [ "${1-}" = --valgrind ]; then
-    runner="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9"
-    shift
+if [ "${1-}" = --under ]; then
+    runner=$2
+    shift 2
 fi
 passed=0
 failed=0
