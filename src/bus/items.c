@@ -167,6 +167,20 @@ int items_add(struct items *items, const struct item_def *def)
     return (int)items->count++;
 }
 
+bool items_set_type(struct items *items, int index, char type)
+{
+    struct item *item = &items->item[index];
+
+    if (type == 's' && !item->text)
+        item->text = calloc(1, ITEMS_TEXT_MAX);
+    if (type == 's' && !item->text)
+        return false;
+    if (type != item->def.type)
+        items_set_invalid(items, index);
+    item->def.type = type;
+    return true;
+}
+
 size_t items_count(const struct items *items)
 {
     return items->count;

@@ -22,6 +22,10 @@ struct items {
     size_t count, room, change_count;
 };
 
+/* Gives an item another type; its value is invalid then. For the simulated devices, whose values may be
+ * made wrong by hand. False when out of memory. */
+bool items_set_type(struct items *items, int item, char type);
+
 /* The items whose path lies below node ("/" or "/Dc/0"): *first is a position in sorted. How many. */
 size_t items_below(const struct items *items, const char *node, size_t *first);
 

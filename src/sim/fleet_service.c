@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/items_tree.h"
+
 static void on_up(void *ctx)
 {
     struct fleet_service *service = ctx;
@@ -128,6 +130,14 @@ void fleet_service_text(struct fleet_service *service, const char *path, const c
         items_set_text(service->items, item, text);
 }
 
+/* A hand may put a text where a number belongs and the other way round: drivers do. */
+static char hand_type(char own_type, bool text)
+{
+    if (text)
+        return 's';
+    return own_type == 's' ? 'd' : own_type;
+}
+
 const char *fleet_service_override(struct fleet_service *service, const char *path, const char *value)
 {
     size_t length = strlen(value);
@@ -147,7 +157,11 @@ const char *fleet_service_override(struct fleet_service *service, const char *pa
         item = fleet_service_add(service, path, text ? 's' : 'd', 3, "", false);
     if (item < 0)
         return "no such path, and it cannot be added";
+    if (!service->overruled[item])
+        service->own_type[item] = service->items->item[item].def.type;
     service->overruled[item] = true;
+    if (!invalid && !items_set_type(service->items, item, hand_type(service->own_type[item], text)))
+        return "out of memory";
     snprintf(words, sizeof words, "%.*s", text ? (int)length - 2 : 0, value + 1);
     if (text)
         items_set_text(service->items, item, words);
@@ -162,6 +176,8 @@ const char *fleet_service_release(struct fleet_service *service, const char *pat
 
     if (item < 0)
         return "no such path";
+    if (service->overruled[item])
+        items_set_type(service->items, item, service->own_type[item]);
     service->overruled[item] = false;
     return NULL;
 }

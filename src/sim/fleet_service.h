@@ -34,6 +34,7 @@ struct fleet_service {
     struct bus_name own;
     bool frozen;                     /* owns its name, says and answers nothing */
     bool overruled[FLEET_ITEMS_MAX]; /* the item keeps what a hand has set */
+    char own_type[FLEET_ITEMS_MAX];  /* of an overruled item, whose type a hand may change too */
 };
 
 bool fleet_service_init(struct fleet_service *service, const char *name, uv_loop_t *loop, const char *address,

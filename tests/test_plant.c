@@ -1,0 +1,217 @@
+/* sim/plant: a house in virtual time that obeys Kirchhoff and its limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "sim/plant.h"
+
+static struct plant plant;
+static const struct plant_limits free_limits = {55.2, 1000, 1000, false, true};
+
+static void begin(size_t packs, double soc, double hour)
+{
+    struct plant_setup setup = plant_setup_default();
+
+    setup.packs = packs;
+    setup.soc = soc;
+    setup.hour = hour;
+    setup.mppts = 2;
+    plant_init(&plant, &setup);
+}
+
+static void run(double hours, const struct plant_limits *limits)
+{
+    for (int i = 0; i < hours * 3600; i++)
+        plant_step(&plant, 1, limits);
+}
+
+static double packs_A(void)
+{
+    double sum_A = 0;
+
+    for (size_t i = 0; i < plant.setup.packs; i++)
+        sum_A += plant.pack[i].current_A;
+    return sum_A;
+}
+
+static double sources_A(void)
+{
+    double sum_A = plant.multi_A;
+
+    for (size_t i = 0; i < plant.setup.mppts; i++)
+        sum_A += plant.mppt_A[i];
+    return sum_A;
+}
+
+static void the_open_circuit_voltage_is_that_of_an_lfp_cell(void **state)
+{
+    (void)state;
+    for (double soc = 0; soc < 1; soc += 0.005)
+        assert_true(plant_ocv_V(soc + 0.005) > plant_ocv_V(soc));
+    assert_true(plant_ocv_V(0) > 2.5 && plant_ocv_V(0) < 2.9);
+    assert_true(plant_ocv_V(0.5) > 3.28 && plant_ocv_V(0.5) < 3.33); /* flat in the middle */
+    assert_true(plant_ocv_V(1) > 3.38 && plant_ocv_V(1) < 3.55);
+}
+
+static void what_the_sources_give_the_packs_take(void **state)
+{
+    (void)state;
+    begin(3, 0.5, 8);
+    for (int i = 0; i < 3600; i++) {
+        plant_step(&plant, 1, &free_limits);
+        assert_true(fabs(packs_A() - sources_A()) < 1e-6);
+    }
+}
+
+static void a_pack_of_half_the_resistance_takes_twice_the_current(void **state)
+{
+    double light_A, heavy_A;
+
+    (void)state;
+    begin(2, 0.5, 0);
+    for (size_t i = 0; i < 2; i++) {
+        plant.pack[i].wiring_ohm *= i ? 2 : 1;
+        for (size_t k = 0; k < plant.setup.cells; k++) {
+            plant.pack[i].cell[k] = plant.pack[0].cell[0];
+            plant.pack[i].cell[k].resistance_ohm = i ? 0.0005 : 0.00025;
+        }
+    }
+    plant.pack[1].wiring_ohm = 2 * plant.pack[0].wiring_ohm;
+    plant.setup.load_W = 5000;
+    plant_step(&plant, 1, &free_limits);
+    light_A = plant.pack[0].current_A;
+    heavy_A = plant.pack[1].current_A;
+    assert_true(light_A < -10);
+    assert_true(fabs(light_A / heavy_A - 2) < 0.01);
+}
+
+static void charge_is_neither_made_nor_lost(void **state)
+{
+    const struct plant_cell *cell = &plant.pack[0].cell[0];
+    double begun_Ah, counted_Ah = 0, leaked_Ah = 0;
+
+    (void)state;
+    begin(2, 0.4, 9);
+    begun_Ah = cell->charge_Ah;
+    for (int i = 0; i < 2 * 3600; i++) {
+        plant_step(&plant, 1, &free_limits);
+        counted_Ah += plant.pack[0].current_A / 3600;
+        leaked_Ah += cell->leak_A / 3600;
+        assert_false(cell->balancing);
+    }
+    assert_true(counted_Ah > 20);
+    assert_true(fabs(cell->charge_Ah - begun_Ah - counted_Ah + leaked_Ah) < 1e-6);
+}
+
+static void chargers_hold_the_bank_at_the_charge_voltage_limit(void **state)
+{
+    (void)state;
+    begin(2, 0.95, 11);
+    run(2, &free_limits);
+    assert_true(fabs(plant.voltage_V - 55.2) < 0.05);
+}
+
+static void the_charge_current_limit_is_obeyed(void **state)
+{
+    const struct plant_limits limits = {55.2, 20, 1000, false, true};
+
+    (void)state;
+    begin(2, 0.5, 11);
+    run(0.5, &limits);
+    assert_true(packs_A() < 20.5);
+    assert_true(packs_A() > 15);
+}
+
+static void the_discharge_current_limit_is_obeyed(void **state)
+{
+    const struct plant_limits limits = {55.2, 1000, 5, false, true};
+
+    (void)state;
+    begin(2, 0.5, 20);
+    run(0.1, &limits);
+    assert_true(packs_A() > -5.001);
+    assert_true(packs_A() < -4);
+}
+
+static void chargers_that_miss_their_bms_stop(void **state)
+{
+    const struct plant_limits limits = {55.2, 1000, 1000, false, false};
+
+    (void)state;
+    begin(2, 0.5, 12);
+    run(0.1, &limits);
+    assert_true(plant.mppt_A[0] < 0.01);
+}
+
+static void with_feed_in_chargers_ignore_the_current_limit(void **state)
+{
+    const struct plant_limits limits = {55.2, 0, 1000, true, true};
+
+    (void)state;
+    begin(2, 0.5, 12);
+    run(0.1, &limits);
+    assert_true(packs_A() > 20);
+}
+
+static void a_bms_blocks_at_the_ends_of_a_cell_and_allows_again_inside(void **state)
+{
+    const struct plant_limits limits = {70, 1000, 1000, false, true};
+
+    (void)state;
+    begin(1, 0.99, 11);
+    plant.setup.load_W = 0;
+    for (int i = 0; i < 3 * 3600 && !plant.pack[0].blocks_charge; i++)
+        plant_step(&plant, 1, &limits);
+    assert_true(plant.pack[0].blocks_charge);
+    plant.sun = 0;
+    plant.setup.load_W = 3000;
+    run(1, &free_limits);
+    assert_false(plant.pack[0].blocks_charge);
+}
+
+static void the_same_seed_gives_the_same_world(void **state)
+{
+    static struct plant first;
+
+    (void)state;
+    begin(2, 0.5, 6);
+    run(3, &free_limits);
+    first = plant;
+    begin(2, 0.5, 6);
+    run(3, &free_limits);
+    assert_memory_equal(&first, &plant, sizeof plant);
+}
+
+static void at_night_there_is_no_sun(void **state)
+{
+    (void)state;
+    begin(2, 0.5, 22);
+    run(0.5, &free_limits);
+    assert_true(plant.mppt_A[0] == 0);
+    assert_true(packs_A() < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_open_circuit_voltage_is_that_of_an_lfp_cell),
+        cmocka_unit_test(what_the_sources_give_the_packs_take),
+        cmocka_unit_test(a_pack_of_half_the_resistance_takes_twice_the_current),
+        cmocka_unit_test(charge_is_neither_made_nor_lost),
+        cmocka_unit_test(chargers_hold_the_bank_at_the_charge_voltage_limit),
+        cmocka_unit_test(the_charge_current_limit_is_obeyed),
+        cmocka_unit_test(the_discharge_current_limit_is_obeyed),
+        cmocka_unit_test(chargers_that_miss_their_bms_stop),
+        cmocka_unit_test(with_feed_in_chargers_ignore_the_current_limit),
+        cmocka_unit_test(a_bms_blocks_at_the_ends_of_a_cell_and_allows_again_inside),
+        cmocka_unit_test(the_same_seed_gives_the_same_world),
+        cmocka_unit_test(at_night_there_is_no_sun),
+    };
+
+    return cmocka_run_group_tests_name("plant", tests, NULL, NULL);
+}
