@@ -121,7 +121,7 @@ run-check:
 	shellcheck $(wildcard scripts/*.sh tests/*.sh service/run service/log/run .ci/run)
 	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
-	clang-tidy --quiet $(filter %.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc -Itests \
+	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
 	    -DBUILD_DIR='"build"' $(shell pkg-config --cflags $(PACKAGES) cmocka)
 
 # ---- what the machine needs ----
