@@ -1,0 +1,375 @@
+/* core/bank and core/limits: packs in, one bank and its limits out. */
+#include "packs.h"
+
+#include "core/limits.h"
+
+static struct packs packs;
+static struct bank bank;
+static struct limits limits;
+static struct config config;
+
+static int setup(void **state)
+{
+    (void)state;
+    packs_init(&packs);
+    settings_default(&config);
+    return 0;
+}
+
+static void merge(size_t n)
+{
+    packs_remember(&packs);
+    bank_merge(packs.list, n, &bank);
+    limits_merge(&config, packs.list, n, NULL, &limits);
+}
+
+#define READ(i) packs.pack[i].reading
+
+static void no_pack_makes_a_bank_that_knows_nothing(void **state)
+{
+    (void)state;
+    merge(0);
+    assert_true(isnan(bank.voltage_V) && isnan(bank.current_A) && isnan(bank.soc_pct));
+    assert_true(isnan(bank.cell_voltage_max_V.value) && bank.cell_voltage_max_V.pack == -1);
+    assert_true(isnan(limits.charge_voltage.value) && isnan(limits.charge_current.value));
+}
+
+static void voltages_are_meant_and_currents_are_summed(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 53;
+    READ(1).voltage_V = 54;
+    READ(0).current_A = 10;
+    READ(1).current_A = -4;
+    merge(2);
+    assert_near(bank.voltage_V, 53.5, 1e-9);
+    assert_near(bank.current_A, 6, 1e-9);
+    assert_near(bank.power_W, 53 * 10 - 54 * 4, 1e-9);
+}
+
+static void a_sum_without_one_of_its_parts_is_unknown_and_a_mean_is_not(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 53;
+    READ(0).current_A = 10;
+    READ(0).capacity_installed_Ah = 100;
+    merge(2);
+    assert_near(bank.voltage_V, 53, 1e-9);
+    assert_true(isnan(bank.current_A) && isnan(bank.capacity_installed_Ah) && isnan(bank.power_W));
+}
+
+static void soc_is_weighted_by_capacity(void **state)
+{
+    (void)state;
+    READ(0).soc_pct = 20;
+    READ(1).soc_pct = 80;
+    READ(0).capacity_installed_Ah = 100;
+    READ(1).capacity_installed_Ah = 300;
+    merge(2);
+    assert_near(bank.soc_pct, 65, 1e-9);
+    assert_near(bank.capacity_Ah, 20 + 240, 1e-9); /* derived from SoC */
+}
+
+static void soc_of_packs_of_unknown_capacity_is_their_plain_mean(void **state)
+{
+    (void)state;
+    READ(0).soc_pct = 20;
+    READ(1).soc_pct = 80;
+    READ(1).capacity_installed_Ah = 300;
+    merge(2);
+    assert_near(bank.soc_pct, 50, 1e-9);
+}
+
+static void time_to_go_is_unknown_if_one_packs_is(void **state)
+{
+    (void)state;
+    READ(0).capacity_installed_Ah = READ(1).capacity_installed_Ah = 100;
+    READ(0).time_to_go_s = 3600;
+    merge(2);
+    assert_true(isnan(bank.time_to_go_s));
+    READ(1).time_to_go_s = 7200;
+    merge(2);
+    assert_near(bank.time_to_go_s, 5400, 1e-9);
+}
+
+static void a_peak_shows_whether_the_pack_tells_it_or_only_its_cell_does(void **state)
+{
+    (void)state;
+    READ(0).cell_voltage_max_V = 3.40;
+    strcpy(READ(0).cell_voltage_max_id, "7");
+    READ(1).cell_voltage_max_V = 3.35; /* lags behind its own cell */
+    READ(1).cell_V[2] = 3.60;
+    merge(2);
+    assert_near(bank.cell_voltage_max_V.value, 3.60, 1e-9);
+    assert_string_equal(bank.cell_voltage_max_V.id, "B: C3");
+    READ(1).cell_V[2] = NAN;
+    merge(2);
+    assert_string_equal(bank.cell_voltage_max_V.id, "A: 7");
+}
+
+static void the_packs_own_id_stands_when_its_cell_says_the_same(void **state)
+{
+    (void)state;
+    READ(0).cell_voltage_min_V = 3.301;
+    strcpy(READ(0).cell_voltage_min_id, "Zelle 4");
+    READ(0).cell_V[3] = 3.301;
+    merge(1);
+    assert_string_equal(bank.cell_voltage_min_V.id, "A: Zelle 4");
+}
+
+static void an_unknown_alarm_never_hides_a_known_one(void **state)
+{
+    (void)state;
+    READ(1).alarm[ALARM_HIGH_CELL_VOLTAGE] = 2;
+    READ(1).allow_charge = 0;
+    merge(2);
+    assert_true(bank.alarm[ALARM_HIGH_CELL_VOLTAGE] == 2);
+    assert_true(bank.allow_charge == 0);
+    assert_true(isnan(bank.alarm[ALARM_LOW_SOC]));
+}
+
+static void a_missing_sum_is_that_of_the_cells_or_else_the_voltage(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 6.5;
+    READ(0).cell_V[0] = 3.2;
+    READ(0).cell_V[1] = 3.4;
+    assert_near(pack_cells_sum_V(&READ(0)), 6.6, 1e-9);
+    READ(0).cell_V[0] = NAN;
+    assert_near(pack_cells_sum_V(&READ(0)), 6.5, 1e-9);
+    READ(0).cells_sum_V = 6.61;
+    assert_near(pack_cells_sum_V(&READ(0)), 6.61, 1e-9);
+}
+
+/* ---- limits ---- */
+
+static void allow(int i, double cvl_V, double ccl_A, double dcl_A)
+{
+    READ(i).charge_voltage_max_V = cvl_V;
+    READ(i).charge_current_max_A = ccl_A;
+    READ(i).discharge_current_max_A = dcl_A;
+}
+
+static void limits_are_the_lowest_voltage_and_n_times_the_lowest_current(void **state)
+{
+    (void)state;
+    allow(0, 54, 100, 120);
+    allow(1, 53, 80, 90);
+    merge(2);
+    assert_near(limits.charge_voltage.value, 53, 1e-9);
+    assert_near(limits.charge_current.value, 160, 1e-9);
+    assert_near(limits.discharge_current.value, 180, 1e-9);
+    assert_non_null(strstr(limits.charge_current.reason, "B"));
+}
+
+static void a_limit_is_that_of_the_pack_whose_share_meets_it_first(void **state)
+{
+    const double share[] = {280.0 / 380, 100.0 / 380};
+
+    (void)state;
+    allow(0, 54, 140, 140);
+    allow(1, 54, 100, 100);
+    packs_remember(&packs);
+    limits_merge(&config, packs.list, 2, share, &limits);
+    assert_near(limits.charge_current.value, 140 * 380.0 / 280, 1e-9);
+}
+
+static void a_limit_that_becomes_unknown_stands_at_its_last_value(void **state)
+{
+    (void)state;
+    allow(0, 54, 100, 120);
+    allow(1, 53, 10, 20);
+    merge(2);
+    allow(1, NAN, NAN, NAN);
+    merge(2);
+    assert_near(limits.charge_voltage.value, 53, 1e-9);
+    assert_near(limits.charge_current.value, 20, 1e-9);
+    assert_near(limits.discharge_current.value, 40, 1e-9);
+}
+
+static void a_limit_that_was_never_known_makes_the_banks_unknown_in_any_order(void **state)
+{
+    (void)state;
+    allow(0, 54, 100, 120);
+    merge(2);
+    assert_true(isnan(limits.charge_current.value) && isnan(limits.charge_voltage.value));
+    packs.list[0] = &packs.pack[1];
+    packs.list[1] = &packs.pack[0];
+    merge(2);
+    assert_true(isnan(limits.charge_current.value) && isnan(limits.charge_voltage.value));
+}
+
+static void a_pack_that_blocks_makes_the_limit_0_and_is_named(void **state)
+{
+    (void)state;
+    allow(0, 54, 100, 120);
+    allow(1, 53, 80, 90);
+    READ(1).allow_charge = 0;
+    merge(2);
+    assert_true(limits.charge_current.value == 0 && limits.charge_blocked);
+    assert_string_equal(limits.charge_current.reason, "Pack \"B\" blocks charging");
+    assert_near(limits.discharge_current.value, 180, 1e-9);
+}
+
+static void the_users_maximum_caps_merged_limits_only_when_it_is_set(void **state)
+{
+    (void)state;
+    allow(0, 54, 500, 500);
+    config.max_charge_current_A = config.max_discharge_current_A = 200;
+    merge(1);
+    assert_near(limits.charge_current.value, 500, 1e-9);
+    config.max_charge_current_set = true;
+    merge(1);
+    assert_near(limits.charge_current.value, 200, 1e-9);
+    assert_near(limits.discharge_current.value, 500, 1e-9);
+    assert_string_equal(limits.charge_current.reason, "Capped by MAX_CHARGE_CURRENT");
+}
+
+static void keep_max_cvl_takes_the_highest_until_all_are_in_float(void **state)
+{
+    (void)state;
+    config.keep_max_cvl = true;
+    allow(0, 55.2, 100, 100);
+    allow(1, 54, 100, 100);
+    strcpy(READ(1).charge_mode, "Float");
+    strcpy(READ(0).charge_mode, "Absorption");
+    merge(2);
+    assert_near(limits.charge_voltage.value, 55.2, 1e-9);
+    strcpy(READ(0).charge_mode, "Float Transition");
+    merge(2);
+    assert_near(limits.charge_voltage.value, 54, 1e-9);
+}
+
+static void keep_max_cvl_never_overrides_a_cell_at_its_limit(void **state)
+{
+    (void)state;
+    config.keep_max_cvl = true;
+    allow(0, 55.2, 100, 100);
+    allow(1, 54, 100, 100);
+    READ(1).cell_voltage_max_V = 3.45;
+    merge(2);
+    assert_near(limits.charge_voltage.value, 54, 1e-9);
+    assert_non_null(strstr(limits.charge_voltage.reason, "Cell peak: B"));
+}
+
+/* ---- what holds for any bank ---- */
+
+static unsigned long seed = 12345;
+
+static double chance(void)
+{
+    seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+    return (double)seed / 0x7fffffff;
+}
+
+static double maybe(double value)
+{
+    return chance() < 0.15 ? (double)NAN : value;
+}
+
+static void random_pack(struct pack *pack)
+{
+    char name = pack->name[0];
+
+    pack_clear(pack);
+    pack->name[0] = name;
+    pack->reading.voltage_V = maybe(50 + 8 * chance());
+    pack->reading.current_A = maybe(-100 + 200 * chance());
+    pack->reading.soc_pct = maybe(100 * chance());
+    pack->reading.capacity_installed_Ah = maybe(50 + 300 * chance());
+    pack->reading.charge_voltage_max_V = maybe(50 + 8 * chance());
+    pack->reading.charge_current_max_A = maybe(200 * chance());
+    pack->reading.discharge_current_max_A = maybe(200 * chance());
+    pack->reading.allow_charge = maybe(chance() > 0.05);
+    pack->reading.allow_discharge = maybe(chance() > 0.05);
+    pack->reading.cell_voltage_max_V = maybe(3 + 0.6 * chance());
+    pack->reading.cell_voltage_min_V = maybe(2.8 + 0.4 * chance());
+    pack->reading.alarm[0] = maybe(floor(3 * chance()));
+}
+
+static bool same(double a, double b)
+{
+    return isnan(a) ? isnan(b) : fabs(a - b) <= 1e-9 * fmax(1, fabs(a));
+}
+
+static void in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_limit_is_insane(void **state)
+{
+    (void)state;
+    config.max_charge_current_set = true;
+    config.max_charge_current_A = 300;
+    for (int round = 0; round < 20000; round++) {
+        struct bank forward;
+        struct limits first;
+
+        config.keep_max_cvl = round % 2;
+        for (int i = 0; i < PACKS_MAX; i++) {
+            random_pack(&packs.pack[i]);
+            packs.list[i] = &packs.pack[i];
+        }
+        merge(PACKS_MAX);
+        forward = bank;
+        first = limits;
+        for (int i = 0; i < PACKS_MAX; i++)
+            packs.list[i] = &packs.pack[PACKS_MAX - 1 - i];
+        merge(PACKS_MAX);
+        assert_true(same(forward.voltage_V, bank.voltage_V) && same(forward.current_A, bank.current_A));
+        assert_true(same(forward.soc_pct, bank.soc_pct) && same(forward.alarm[0], bank.alarm[0]));
+        assert_true(same(forward.cell_voltage_max_V.value, bank.cell_voltage_max_V.value));
+        assert_true(same(first.charge_voltage.value, limits.charge_voltage.value));
+        assert_true(same(first.charge_current.value, limits.charge_current.value));
+        assert_true(same(first.discharge_current.value, limits.discharge_current.value));
+        assert_false(limits.charge_current.value < 0 || limits.charge_current.value > 300);
+        assert_false(limits.discharge_current.value < 0 || isinf(limits.discharge_current.value));
+    }
+}
+
+static void in_twenty_thousand_random_banks_no_limit_rises_because_a_value_became_unknown(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct limits before;
+        double *fields[] = {&READ(0).charge_voltage_max_V, &READ(0).charge_current_max_A,
+                            &READ(0).discharge_current_max_A, &READ(0).cell_voltage_max_V};
+
+        config.keep_max_cvl = round % 2;
+        for (int i = 0; i < PACKS_MAX; i++)
+            random_pack(&packs.pack[i]);
+        merge(PACKS_MAX);
+        before = limits;
+        *fields[round % 4] = NAN;
+        merge(PACKS_MAX);
+        assert_false(limits.charge_voltage.value > before.charge_voltage.value + 1e-9);
+        assert_false(limits.charge_current.value > before.charge_current.value + 1e-9);
+        assert_false(limits.discharge_current.value > before.discharge_current.value + 1e-9);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(no_pack_makes_a_bank_that_knows_nothing),
+        TEST(voltages_are_meant_and_currents_are_summed),
+        TEST(a_sum_without_one_of_its_parts_is_unknown_and_a_mean_is_not),
+        TEST(soc_is_weighted_by_capacity),
+        TEST(soc_of_packs_of_unknown_capacity_is_their_plain_mean),
+        TEST(time_to_go_is_unknown_if_one_packs_is),
+        TEST(a_peak_shows_whether_the_pack_tells_it_or_only_its_cell_does),
+        TEST(the_packs_own_id_stands_when_its_cell_says_the_same),
+        TEST(an_unknown_alarm_never_hides_a_known_one),
+        TEST(a_missing_sum_is_that_of_the_cells_or_else_the_voltage),
+        TEST(limits_are_the_lowest_voltage_and_n_times_the_lowest_current),
+        TEST(a_limit_is_that_of_the_pack_whose_share_meets_it_first),
+        TEST(a_limit_that_becomes_unknown_stands_at_its_last_value),
+        TEST(a_limit_that_was_never_known_makes_the_banks_unknown_in_any_order),
+        TEST(a_pack_that_blocks_makes_the_limit_0_and_is_named),
+        TEST(the_users_maximum_caps_merged_limits_only_when_it_is_set),
+        TEST(keep_max_cvl_takes_the_highest_until_all_are_in_float),
+        TEST(keep_max_cvl_never_overrides_a_cell_at_its_limit),
+        TEST(in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_limit_is_insane),
+        TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_became_unknown),
+    };
+
+    return cmocka_run_group_tests_name("bank", tests, NULL, NULL);
+}

@@ -1,0 +1,327 @@
+/* core/control, core/curve, core/current and core/charge against the vectors of the reference behaviour. */
+#include "packs.h"
+
+#include "core/charge.h"
+#include "core/control.h"
+#include "core/current.h"
+#include "core/curve.h"
+
+static struct packs packs;
+static struct config config;
+static struct control control;
+static struct control_output out;
+
+static int setup(void **state)
+{
+    (void)state;
+    packs_init(&packs);
+    config_lto(&config);
+    control_init(&control);
+    control.balancing.age_days = 0;
+    return 0;
+}
+
+static void step_packs(size_t n)
+{
+    struct bank bank;
+    struct control_input in = {
+        .today = {true, 20000, 6}, .packs = packs.list, .pack_count = n, .bank = &bank};
+
+    packs_remember(&packs);
+    bank_merge(packs.list, n, &bank);
+    control_step(&control, &config, &in, &out);
+}
+
+/* One pack of 22 cells of 2.3 V, but for its highest and lowest. */
+static void step_cells(double highest_V, double lowest_V)
+{
+    packs.pack[0].reading.voltage_V = 50;
+    packs.pack[0].reading.cell_voltage_max_V = highest_V;
+    packs.pack[0].reading.cell_voltage_min_V = lowest_V;
+    step_packs(1);
+}
+
+static void the_charge_current_follows_the_highest_cell(void **state)
+{
+    (void)state;
+    step_cells(2.2, 2.2);
+    assert_near(out.limits.charge_current.value, 200, 1e-6);
+    step_cells(2.45, 2.2);
+    assert_near(out.limits.charge_current.value, 110, 1e-6);
+    step_cells(2.525, 2.2);
+    assert_near(out.limits.charge_current.value, 10, 1e-6);
+    assert_non_null(strstr(out.limits.charge_current.reason, "High cell: A"));
+}
+
+static void it_also_follows_the_lowest_cell(void **state)
+{
+    (void)state;
+    step_cells(2.3, 1.9);
+    assert_near(out.limits.charge_current.value, 40, 1e-6);
+}
+
+static void the_discharge_current_follows_the_lowest_cell_with_a_hysteresis(void **state)
+{
+    (void)state;
+    step_cells(2.3, 1.95);
+    assert_near(out.limits.discharge_current.value, 5, 1e-6);
+    step_cells(2.3, 2.05);
+    assert_near(out.limits.discharge_current.value, 105, 1e-6);
+    step_cells(2.3, 1.89);
+    assert_true(out.limits.discharge_current.value == 0);
+    step_cells(2.3, 2.00);
+    assert_true(out.limits.discharge_current.value == 0);
+    step_cells(2.3, 2.01);
+    assert_near(out.limits.discharge_current.value, 29, 1e-6);
+}
+
+static void a_peaking_pack_pulls_the_voltage_down_by_what_its_cells_are_above(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell < 22; cell++) {
+        packs.pack[0].reading.cell_V[cell] = cell == 0 ? 2.60 : cell == 1 ? 2.57 : 2.50;
+        packs.pack[1].reading.cell_V[cell] = 2.40;
+    }
+    packs.pack[0].reading.voltage_V = packs.pack[1].reading.voltage_V = 54;
+    step_packs(2);
+    assert_true(out.peaking);
+    assert_near(out.limits.charge_voltage.value, 52.80, 1e-6);
+    assert_string_equal(out.limits.charge_voltage.reason, "Cell peak: A: C1 2.600 V");
+}
+
+static void without_a_peak_the_target_of_the_month_holds(void **state)
+{
+    (void)state;
+    step_cells(2.3, 2.3);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-6);
+    assert_string_equal(out.limits.charge_voltage.reason, "Monthly target (June)");
+}
+
+static void a_cell_that_becomes_unknown_counts_with_what_it_was(void **state)
+{
+    (void)state;
+    step_cells(2.525, 1.95);
+    packs.pack[0].reading.cell_voltage_max_V = packs.pack[0].reading.cell_voltage_min_V = NAN;
+    step_packs(1);
+    assert_near(out.limits.charge_current.value, 10, 1e-6);
+    assert_near(out.limits.discharge_current.value, 5, 1e-6);
+}
+
+static void without_any_cell_the_limits_are_unknown(void **state)
+{
+    (void)state;
+    step_packs(1);
+    assert_true(isnan(out.limits.charge_voltage.value) && isnan(out.limits.charge_current.value));
+}
+
+static void a_curve_is_linear_between_its_points_and_constant_outside(void **state)
+{
+    const struct curve curve = {3, {1, 2, 2}, {10, 20, 5}};
+
+    (void)state;
+    assert_near(curve_at(&curve, 0), 10, 1e-12);
+    assert_near(curve_at(&curve, 1.5), 15, 1e-12);
+    assert_near(curve_at(&curve, 2), 5, 1e-12); /* a step */
+    assert_near(curve_at(&curve, 9), 5, 1e-12);
+    assert_true(isnan(curve_at(&curve, NAN)));
+}
+
+/* ---- bank current ---- */
+
+static struct source source_of(enum source_kind kind, double current_A)
+{
+    struct source source = {.kind = kind, .name = "it"};
+
+    source_reading_clear(&source.reading);
+    source.reading.connected = 1;
+    source.reading.current_A = current_A;
+    return source;
+}
+
+static double current_of(const struct source *a, const struct source *b, struct bank_current *current)
+{
+    const struct source *sources[] = {a, b};
+    struct bank bank = {.voltage_V = 50, .current_A = 1, .power_W = 2};
+
+    bank_current(&config, &bank, sources, b ? 2 : a ? 1 : 0, current);
+    return current->current_A;
+}
+
+static void multi_and_mppt_make_the_bank_current(void **state)
+{
+    struct source multi = source_of(SOURCE_MULTI, -5);
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    assert_near(current_of(&multi, &mppt, &current), 15, 1e-9);
+    assert_near(current.power_W, 750, 1e-9);
+    assert_true(current.from_victron);
+    multi.reading.connected = 0;
+    assert_near(current_of(&multi, &mppt, &current), 20, 1e-9);
+}
+
+static void shunts_add_or_subtract_and_may_be_inverted(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct source load = source_of(SOURCE_SHUNT_LOAD, 3);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    assert_near(current_of(&mppt, &load, &current), 17, 1e-9);
+    config.invert_smartshunts = true;
+    assert_near(current_of(&mppt, &load, &current), 23, 1e-9);
+    load = source_of(SOURCE_SHUNT_BATTERY, 3);
+    config.invert_smartshunts = false;
+    assert_near(current_of(&mppt, &load, &current), 23, 1e-9);
+}
+
+static void when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct source shunt = source_of(SOURCE_SHUNT_LOAD, NAN);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
+    assert_false(current.from_victron);
+    assert_string_equal(current.missing, "it");
+    config.ignore_smartshunt_absence = true;
+    assert_near(current_of(&mppt, &shunt, &current), 20, 1e-9);
+    config.nr_of_mppts = 2;
+    assert_near(current_of(&mppt, NULL, &current), 1, 1e-9);
+    assert_non_null(strstr(current.missing, "1 of 2 solar chargers"));
+    assert_near(current_of(NULL, NULL, &current), 1, 1e-9);
+}
+
+static void a_battery_shunt_alone_may_be_the_bank_current(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct source shunt = source_of(SOURCE_SHUNT_BATTERY, 7);
+    struct bank_current current;
+
+    (void)state;
+    config.smartshunt_as_battery_current = true;
+    assert_near(current_of(&mppt, &shunt, &current), 7, 1e-9);
+}
+
+/* ---- the Coulomb counter ---- */
+
+static struct charge_counter counter;
+
+static enum charge_event measure(double time_s, double current_A)
+{
+    const struct charge_input in = {time_s, current_A, 100, false, false};
+
+    return charge_step(&counter, &in, 0.9);
+}
+
+static void charge_is_the_trapezoid_under_the_current(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(0, -10);
+    measure(30, -20);
+    assert_near(counter.charge_Ah, 50 - 15 * 30 / 3600.0, 1e-9);
+}
+
+static void only_what_goes_in_pays_the_efficiency(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(0, 10);
+    measure(20, -10); /* crosses 0 in the middle: 5 A in and 5 A out, 10 s each */
+    assert_near(counter.charge_Ah, 50 + 5 * 10 / 3600.0 * 0.9 - 5 * 10 / 3600.0, 1e-9);
+}
+
+static void a_gap_is_said_and_not_counted(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(0, -10);
+    assert_int_equal(measure(31, -10), CHARGE_EVENT_GAP);
+    assert_near(counter.charge_Ah, 50, 1e-12);
+    assert_int_equal(measure(61, -10), CHARGE_EVENT_NONE);
+    assert_near(counter.charge_Ah, 50 - 10 * 30 / 3600.0, 1e-9);
+}
+
+static void an_unknown_current_or_time_that_runs_backwards_changes_nothing(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(100, -10);
+    measure(101, NAN);
+    measure(50, -10);
+    assert_near(counter.charge_Ah, 50, 1e-12);
+}
+
+static void the_counter_stays_between_empty_and_full(void **state)
+{
+    (void)state;
+    charge_init(&counter, 99.99);
+    for (int i = 0; i < 100; i++)
+        measure(i * 10, 100);
+    assert_near(counter.charge_Ah, 100, 1e-12);
+    for (int i = 100; i < 1000; i++)
+        measure(i * 10, -500);
+    assert_near(counter.charge_Ah, 0, 1e-12);
+}
+
+static void an_anchor_sets_it_and_is_said_once_per_arrival(void **state)
+{
+    struct charge_input full = {0, 0, 100, true, false};
+
+    (void)state;
+    charge_init(&counter, 50);
+    assert_int_equal(charge_step(&counter, &full, 1), CHARGE_EVENT_FULL);
+    assert_near(charge_soc_pct(&counter), 100, 1e-12);
+    full.time_s = 1;
+    assert_int_equal(charge_step(&counter, &full, 1), CHARGE_EVENT_NONE);
+    full.full = false;
+    charge_step(&counter, &full, 1);
+    full.full = true;
+    assert_int_equal(charge_step(&counter, &full, 1), CHARGE_EVENT_FULL);
+}
+
+static void time_to_go_is_known_while_discharging_only(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(0, -10);
+    assert_near(charge_time_to_go_s(&counter, -10, false), 18000, 1e-9);
+    assert_true(isnan(charge_time_to_go_s(&counter, -10, true)));
+    assert_true(isnan(charge_time_to_go_s(&counter, 10, false)));
+    assert_near(charge_consumed_Ah(&counter), -50, 1e-9);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_charge_current_follows_the_highest_cell),
+        TEST(it_also_follows_the_lowest_cell),
+        TEST(the_discharge_current_follows_the_lowest_cell_with_a_hysteresis),
+        TEST(a_peaking_pack_pulls_the_voltage_down_by_what_its_cells_are_above),
+        TEST(without_a_peak_the_target_of_the_month_holds),
+        TEST(a_cell_that_becomes_unknown_counts_with_what_it_was),
+        TEST(without_any_cell_the_limits_are_unknown),
+        TEST(a_curve_is_linear_between_its_points_and_constant_outside),
+        TEST(multi_and_mppt_make_the_bank_current),
+        TEST(shunts_add_or_subtract_and_may_be_inverted),
+        TEST(when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named),
+        TEST(a_battery_shunt_alone_may_be_the_bank_current),
+        TEST(charge_is_the_trapezoid_under_the_current),
+        TEST(only_what_goes_in_pays_the_efficiency),
+        TEST(a_gap_is_said_and_not_counted),
+        TEST(an_unknown_current_or_time_that_runs_backwards_changes_nothing),
+        TEST(the_counter_stays_between_empty_and_full),
+        TEST(an_anchor_sets_it_and_is_said_once_per_arrival),
+        TEST(time_to_go_is_known_while_discharging_only),
+    };
+
+    return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}
