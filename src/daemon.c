@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "bus/items.h"
@@ -560,6 +561,12 @@ static bool read_settings(struct daemon *daemon)
     int errors;
 
     settings_default(&daemon->config);
+    if (!daemon->options->settings_named && access(daemon->options->settings_path, F_OK) < 0) {
+        log_info("%s is not there: every setting has its default", daemon->options->settings_path);
+        if (daemon->options->log_level)
+            log_set_level(*daemon->options->log_level);
+        return true;
+    }
     errors = settings_read(daemon->options->settings_path, &daemon->config, on_finding, NULL);
     if (errors > 0) {
         log_error("%s has %d error%s: not started. Mend it; `battery-aggregator check` tells when it is good",

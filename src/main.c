@@ -14,7 +14,7 @@ static const char usage[] =
     "Makes several battery packs on the D-Bus of Venus OS one virtual battery.\n"
     "\n"
     "Without a command it is the daemon: it runs in the foreground and logs to stdout.\n"
-    "  --settings FILE    settings (default: settings.ini in the data folder)\n"
+    "  --settings FILE    settings (default: settings.ini in the data folder, if there)\n"
     "  --data DIR         where charge and state.ini are kept (default: the current folder)\n"
     "  --log-level LEVEL  error, warning, info or debug (default: LOGGING of the settings)\n"
     "  --bus ADDRESS      D-Bus address (default: the session bus if DBUS_SESSION_BUS_ADDRESS is\n"
@@ -75,6 +75,7 @@ static int take_option(struct arguments *arguments, int option, const char *valu
     switch (option) {
     case OPT_SETTINGS:
         arguments->daemon.settings_path = value;
+        arguments->daemon.settings_named = true;
         return -1;
     case OPT_DATA:
         arguments->daemon.data_directory = value;

@@ -86,6 +86,13 @@ static void check_tells_all_that_is_wrong(void **state)
            1, "2 errors");
 }
 
+static void without_a_settings_file_the_defaults_hold_but_a_named_one_must_be_there(void **state)
+{
+    expect(*state, "timeout 1 $AGGREGATOR_PROGRAM --data /nonexistent --bus $BUS", 124,
+           "every setting has its default");
+    expect(*state, "$AGGREGATOR_PROGRAM --settings /nonexistent --bus $BUS", 1, "cannot be read");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +103,7 @@ int main(void)
         harness_test(without_a_bus_it_names_the_address),
         harness_test(a_wrong_option_or_command_is_refused),
         harness_test(check_tells_all_that_is_wrong),
+        harness_test(without_a_settings_file_the_defaults_hold_but_a_named_one_must_be_there),
     };
 
     return cmocka_run_group_tests_name("daemon: status", tests, harness_group_setup, harness_group_teardown);
