@@ -7,7 +7,7 @@
 #include "core/aggregator.h"
 #include "venus/outputs.h"
 
-enum { PACKS = 16, CELLS = 16, ROUNDS = 2000 };
+enum { PACKS = 16, CELLS = 16, ROUNDS = 10000 };
 
 static size_t allocations;
 

@@ -108,12 +108,32 @@ static void charge_is_neither_made_nor_lost(void **state)
     assert_true(fabs(cell->charge_Ah - begun_Ah - counted_Ah + leaked_Ah) < 1e-6);
 }
 
+static void a_balancer_burns_off_what_its_cell_then_lacks(void **state)
+{
+    const struct plant_limits limits = {56, 1000, 1000, false, true};
+    const struct plant_cell *cell = &plant.pack[0].cell[0];
+    double balanced_s = 0, counted_Ah = 0, begun_Ah, lost_Ah;
+
+    (void)state;
+    begin(1, 0.97, 10);
+    plant.pack[0].cell[0].charge_Ah += 4; /* ahead of its neighbours */
+    begun_Ah = cell->charge_Ah;
+    for (int i = 0; i < 2 * 3600; i++) {
+        balanced_s += cell->balancing; /* as its BMS decided before this step */
+        plant_step(&plant, 1, &limits);
+        counted_Ah += plant.pack[0].current_A / 3600;
+    }
+    assert_true(balanced_s > 600);
+    lost_Ah = counted_Ah - cell->leak_A * 2 - (cell->charge_Ah - begun_Ah);
+    assert_true(fabs(lost_Ah - 0.5 * balanced_s / 3600) < 1e-6);
+}
+
 static void chargers_hold_the_bank_at_the_charge_voltage_limit(void **state)
 {
     (void)state;
     begin(2, 0.95, 11);
     run(2, &free_limits);
-    assert_true(fabs(plant.voltage_V - 55.2) < 0.05);
+    assert_true(fabs(plant.voltage_V - 55.2) < 0.02);
 }
 
 static void the_charge_current_limit_is_obeyed(void **state)
@@ -158,20 +178,78 @@ static void with_feed_in_chargers_ignore_the_current_limit(void **state)
     assert_true(packs_A() > 20);
 }
 
-static void a_bms_blocks_at_the_ends_of_a_cell_and_allows_again_inside(void **state)
+static void with_feed_in_what_the_full_bank_cannot_take_goes_to_the_grid(void **state)
+{
+    struct plant_limits limits = {54.4, 1000, 1000, false, true};
+    double held_back_A;
+
+    (void)state;
+    begin(2, 0.97, 11);
+    run(0.5, &limits);
+    held_back_A = plant.mppt_A[0];
+    limits.feed_in = true;
+    run(0.1, &limits);
+    assert_true(plant.mppt_A[0] > held_back_A + 20);
+    assert_true(fabs(plant.voltage_V - 54.4) < 0.02);
+    limits.feed_in = false;
+    run(0.1, &limits);
+    assert_true(plant.mppt_A[0] < held_back_A + 5);
+}
+
+static double extreme_V(bool highest)
+{
+    double extreme = plant.pack[0].cell[0].voltage_V;
+
+    for (size_t i = 1; i < plant.setup.cells; i++) {
+        double cell_V = plant.pack[0].cell[i].voltage_V;
+
+        extreme = highest ? fmax(extreme, cell_V) : fmin(extreme, cell_V);
+    }
+    return extreme;
+}
+
+/* Steps until the flag is so; the extreme cell just before that step. */
+static double run_until(const bool *flag, bool wanted, bool highest, const struct plant_limits *limits)
+{
+    double before_V = NAN;
+
+    for (int i = 0; i < 10 * 3600 && *flag != wanted; i++) {
+        before_V = extreme_V(highest);
+        plant_step(&plant, 1, limits);
+    }
+    assert_true(*flag == wanted);
+    return before_V;
+}
+
+static void a_bms_blocks_charging_at_3_65_V_and_allows_it_again_at_3_45_V(void **state)
 {
     const struct plant_limits limits = {70, 1000, 1000, false, true};
+    const bool *blocks = &plant.pack[0].blocks_charge;
 
     (void)state;
     begin(1, 0.99, 11);
     plant.setup.load_W = 0;
-    for (int i = 0; i < 3 * 3600 && !plant.pack[0].blocks_charge; i++)
-        plant_step(&plant, 1, &limits);
-    assert_true(plant.pack[0].blocks_charge);
+    assert_true(run_until(blocks, true, true, &limits) < 3.65);
+    assert_true(extreme_V(true) >= 3.65);
     plant.sun = 0;
     plant.setup.load_W = 3000;
-    run(1, &free_limits);
-    assert_false(plant.pack[0].blocks_charge);
+    assert_true(run_until(blocks, false, true, &free_limits) > 3.45);
+    assert_true(extreme_V(true) <= 3.45);
+}
+
+static void a_bms_blocks_discharging_at_2_5_V_and_allows_it_again_at_2_9_V(void **state)
+{
+    const bool *blocks = &plant.pack[0].blocks_discharge;
+
+    (void)state;
+    begin(1, 0.03, 20);
+    plant.setup.load_W = 4000;
+    assert_true(run_until(blocks, true, false, &free_limits) > 2.5);
+    assert_true(extreme_V(false) <= 2.5);
+    plant.setup.hour += 12 - plant_hour(&plant);
+    plant.setup.load_W = 0;
+    assert_true(run_until(blocks, false, false, &free_limits) < 2.9);
+    assert_true(extreme_V(false) >= 2.9);
 }
 
 static void the_same_seed_gives_the_same_world(void **state)
@@ -185,6 +263,19 @@ static void the_same_seed_gives_the_same_world(void **state)
     begin(2, 0.5, 6);
     run(3, &free_limits);
     assert_memory_equal(&first, &plant, sizeof plant);
+}
+
+static void another_seed_gives_another_world(void **state)
+{
+    struct plant_setup setup = plant_setup_default();
+    double first_Ah;
+
+    (void)state;
+    plant_init(&plant, &setup);
+    first_Ah = plant.pack[0].cell[0].charge_Ah;
+    setup.seed++;
+    plant_init(&plant, &setup);
+    assert_true(fabs(plant.pack[0].cell[0].charge_Ah - first_Ah) > 1e-6);
 }
 
 static void at_night_there_is_no_sun(void **state)
@@ -203,13 +294,17 @@ int main(void)
         cmocka_unit_test(what_the_sources_give_the_packs_take),
         cmocka_unit_test(a_pack_of_half_the_resistance_takes_twice_the_current),
         cmocka_unit_test(charge_is_neither_made_nor_lost),
+        cmocka_unit_test(a_balancer_burns_off_what_its_cell_then_lacks),
         cmocka_unit_test(chargers_hold_the_bank_at_the_charge_voltage_limit),
         cmocka_unit_test(the_charge_current_limit_is_obeyed),
         cmocka_unit_test(the_discharge_current_limit_is_obeyed),
         cmocka_unit_test(chargers_that_miss_their_bms_stop),
         cmocka_unit_test(with_feed_in_chargers_ignore_the_current_limit),
-        cmocka_unit_test(a_bms_blocks_at_the_ends_of_a_cell_and_allows_again_inside),
+        cmocka_unit_test(with_feed_in_what_the_full_bank_cannot_take_goes_to_the_grid),
+        cmocka_unit_test(a_bms_blocks_charging_at_3_65_V_and_allows_it_again_at_3_45_V),
+        cmocka_unit_test(a_bms_blocks_discharging_at_2_5_V_and_allows_it_again_at_2_9_V),
         cmocka_unit_test(the_same_seed_gives_the_same_world),
+        cmocka_unit_test(another_seed_gives_another_world),
         cmocka_unit_test(at_night_there_is_no_sun),
     };
 

@@ -9,7 +9,7 @@
 
 #include "bus/items_tree.h"
 
-enum { ROOM_FIRST = 128, DECIMALS_MAX = 6 };
+enum { ROOM_FIRST = 128, DECIMALS_MAX = 6, TEXT_TYPE_DECIMALS = 3 };
 
 #define ROUND_DOWN_TOLERANCE 1e-6 /* of the last digit: 52.8 is 52.80 and not 52.79 */
 #define FIXED_POINT_MAX 1e15      /* larger numbers have no decimals anyway */
@@ -177,6 +177,8 @@ bool items_set_type(struct items *items, int index, char type)
         return false;
     if (type != item->def.type)
         items_set_invalid(items, index);
+    if (type == 'd' && item->def.type == 's')
+        item->def.decimals = TEXT_TYPE_DECIMALS; /* a text has none of its own */
     item->def.type = type;
     return true;
 }

@@ -2,6 +2,7 @@
  * against them. */
 #include "harness.h"
 
+#include <dbus/dbus.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -82,6 +83,59 @@ static double number_of(struct harness *h, const char *service, const char *path
     return text && *text ? strtod(text, NULL) : (double)NAN;
 }
 
+/* Runs a shell command with $BUS; it must succeed and say this. */
+static void expect_said(struct harness *h, const char *command, const char *expected)
+{
+    char *said;
+    int status = harness_shell(h, command, &said);
+
+    if (status != 0 || !strstr(said, expected))
+        fail_msg("%s\nended with %d and said\n%s\ninstead of %s", command, status, said, expected);
+    free(said);
+}
+
+#define ASK "dbus-send --bus=$BUS --print-reply --reply-timeout=1000 --dest=com.victronenergy."
+#define VALUE " com.victronenergy.BusItem.GetValue"
+#define GET(service, path) ASK service " " path VALUE
+
+static void all_devices_are_there_when_it_says_ready(void **state)
+{
+    static const char *const listed[] = {"com.victronenergy.settings here\n",
+                                         "com.victronenergy.system here\n",
+                                         "com.victronenergy.battery.ttyUSB0 here\n",
+                                         "com.victronenergy.battery.ttyUSB1 here\n",
+                                         "com.victronenergy.vebus.ttyS4 here\n",
+                                         "com.victronenergy.solarcharger.ttyS5 here\n",
+                                         "com.victronenergy.solarcharger.ttyS6 here\n",
+                                         "com.victronenergy.battery.ttyS20 here\n",
+                                         "ok\n"};
+    struct harness *h = *state;
+    char line[512];
+
+    fleet_start(h, "--packs 2 --mppts 2 --shunts 1 --quiet");
+    fputs("list\n", fleet.in);
+    fflush(fleet.in);
+    for (size_t i = 0; i < sizeof listed / sizeof *listed; i++) {
+        assert_non_null(fgets(line, sizeof line, fleet.out));
+        assert_string_equal(line, listed[i]);
+        *strrchr(line, listed[i][2] == '\n' ? '\n' : ' ') = '\0';
+        if (i + 1 < sizeof listed / sizeof *listed) {
+            harness_await_name(h, line, true);
+            assert_false(isnan(number_of(h, line, i < 1 ? FEED_IN : i < 2 ? "/Dc/Pv/Power" : "/Connected")));
+        }
+    }
+}
+
+static void a_house_without_settings_and_system_has_neither(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 1 --mppts 0 --no-settings --no-system");
+    say("list", "com.victronenergy.battery.ttyUSB0 here");
+    harness_await_name(h, HARNESS_SETTINGS, false);
+    harness_await_name(h, "com.victronenergy.system", false);
+}
+
 static void a_pack_looks_like_one_with_its_driver(void **state)
 {
     struct harness *h = *state;
@@ -117,16 +171,112 @@ static void a_hand_may_set_any_value_and_give_it_back(void **state)
     assert_true(number_of(h, pack, "/Soc") > 50);
 }
 
+static void what_a_hand_sets_has_exactly_the_type_it_was_given(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 1 --cells 4 --quiet");
+    say("set pack 1 /Soc 12.5", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Soc"), "double 12.5");
+    say("set pack 1 /Soc \"12.5\"", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Soc"), "string \"12.5\"");
+    say("set pack 1 /Connected \"yes\"", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Connected"), "string \"yes\"");
+    say("release pack 1 /Connected", "ok");
+    say("set pack 1 /Connected 0", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Connected"), "int32 0");
+    say("set pack 1 /Serial 4.25", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Serial"), "double 4.25");
+    say("set pack 1 /Serial \"\"", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Serial"), "string \"\"");
+    say("set pack 1 /Serial -", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Serial"), "array [");
+}
+
+static DBusMessage *await_items_changed(DBusConnection *watcher)
+{
+    DBusMessage *message;
+
+    for (;;) {
+        while (!(message = dbus_connection_pop_message(watcher)))
+            assert_true(dbus_connection_read_write(watcher, HARNESS_DEADLINE_S * 1000));
+        if (dbus_message_is_signal(message, "com.victronenergy.BusItem", "ItemsChanged"))
+            return message;
+        dbus_message_unref(message);
+    }
+}
+
+static void a_change_is_sent_as_one_signal_with_value_and_text(void **state)
+{
+    struct harness *h = *state;
+    DBusConnection *watcher = dbus_connection_open_private(harness_address(h), NULL);
+    DBusError error = DBUS_ERROR_INIT; /* given one, the match is in force on return */
+    DBusMessage *message;
+    DBusMessageIter args, list, item, dict, pair;
+    const char *path, *key;
+
+    assert_non_null(watcher);
+    dbus_connection_set_exit_on_disconnect(watcher, FALSE);
+    assert_true(dbus_bus_register(watcher, NULL));
+    fleet_start(h, "--packs 1 --quiet --period 60000");
+    dbus_bus_add_match(watcher,
+                       "type='signal',interface='com.victronenergy.BusItem',path='/',member='ItemsChanged',"
+                       "sender='com.victronenergy.battery.ttyUSB0'",
+                       &error);
+    assert_false(dbus_error_is_set(&error));
+    say("set pack 1 /Soc 12.5", "ok");
+    message = await_items_changed(watcher);
+    assert_string_equal(dbus_message_get_signature(message), "a{sa{sv}}");
+    dbus_message_iter_init(message, &args);
+    dbus_message_iter_recurse(&args, &list);
+    assert_int_equal(dbus_message_iter_get_element_count(&args), 1);
+    dbus_message_iter_recurse(&list, &item);
+    dbus_message_iter_get_basic(&item, &path);
+    assert_string_equal(path, "/Soc");
+    dbus_message_iter_next(&item);
+    assert_int_equal(dbus_message_iter_get_element_count(&item), 2);
+    dbus_message_iter_recurse(&item, &dict);
+    for (int i = 0; i < 2; i++, dbus_message_iter_next(&dict)) {
+        dbus_message_iter_recurse(&dict, &pair);
+        dbus_message_iter_get_basic(&pair, &key);
+        assert_string_equal(key, i ? "Text" : "Value");
+    }
+    dbus_message_unref(message);
+    dbus_connection_close(watcher);
+    dbus_connection_unref(watcher);
+}
+
+static void a_frozen_device_keeps_its_name_and_says_nothing_until_it_is_thawed(void **state)
+{
+    struct harness *h = *state;
+    char *said;
+
+    fleet_start(h, "--packs 1 --quiet");
+    say("freeze pack 1", "ok");
+    say("set pack 1 /Soc 12.5", "ok");
+    harness_await_name(h, "com.victronenergy.battery.ttyUSB0", true);
+    assert_int_not_equal(harness_shell(h, GET("battery.ttyUSB0", "/Soc"), &said), 0);
+    assert_non_null(strstr(said, "NoReply"));
+    free(said);
+    expect_said(h, GET("vebus.ttyS4", "/Connected"), "int32 1"); /* the others speak */
+    say("thaw pack 1", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Soc"), "double 12.5");
+}
+
 static void wrong_commands_are_answered_by_an_error(void **state)
 {
     fleet_start(*state, "--packs 1 --quiet");
     say("jump", "error: no such command");
     say("remove pack 9", "error: no such device");
     say("set pack 1 /Soc 1x", "error: a value is");
+    say("remove", "error: no such device");
+    say("set pack 1 /Soc", "error: set WHO PATH VALUE");
+    say("set pack 1 no_path 1", "error: no such path");
+    say("release pack 1 /None", "error: no such path");
     say("return pack 1", "error: com.victronenergy.battery.ttyUSB0 is here");
 }
 
-static void the_settings_service_gives_unique_instances(void **state)
+static void the_daemon_is_given_an_instance(void **state)
 {
     struct harness *h = *state;
 
@@ -137,6 +287,26 @@ static void the_settings_service_gives_unique_instances(void **state)
     assert_string_equal(
         harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/ClassAndVrmInstance"),
         "battery:99");
+}
+
+#define ADD_SETTING                                                                                   \
+    "busctl --address=$BUS call com.victronenergy.settings / com.victronenergy.Settings AddSettings " \
+    "'aa{sv}' 1 2 "
+#define INSTANCE_OF(device) "/Settings/Devices/" device "/ClassAndVrmInstance"
+
+static void the_settings_service_gives_unique_instances(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 1 --quiet");
+    expect_said(h, ADD_SETTING "path s " INSTANCE_OF("other") " default s battery:99", "\"battery:99\"");
+    expect_said(h, ADD_SETTING "path s " INSTANCE_OF("third") " default s battery:99", "\"battery:100\"");
+    expect_said(h, ADD_SETTING "path s " INSTANCE_OF("pv") " default s solarcharger:99",
+                "\"solarcharger:99\"");
+    expect_said(h, ADD_SETTING "path s " INSTANCE_OF("third") " default s battery:7", "\"battery:100\"");
+    harness_daemon_start(h, NULL);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/DeviceInstance", 101);
 }
 
 static void the_daemon_merges_the_fleet(void **state)
@@ -169,6 +339,21 @@ static void a_pack_that_leaves_lowers_the_limits_and_raises_an_alarm_until_it_is
     harness_await_exactly(h, "/Alarms/BmsCable", 0);
 }
 
+static void a_pack_that_is_frozen_from_the_start_is_waited_for_and_holds_up_nobody(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 2 --quiet");
+    say("freeze pack 2", "ok");
+    harness_daemon_start(h, NULL);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/System/NrOfBatteries", 1);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 140);
+    say("thaw pack 2", "ok");
+    harness_await_exactly(h, "/System/NrOfBatteries", 2);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+}
+
 static void the_chargers_obey_the_aggregate(void **state)
 {
     struct harness *h = *state;
@@ -196,12 +381,19 @@ static void the_chargers_obey_the_aggregate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fleet_test(all_devices_are_there_when_it_says_ready),
+        fleet_test(a_house_without_settings_and_system_has_neither),
         fleet_test(a_pack_looks_like_one_with_its_driver),
         fleet_test(a_hand_may_set_any_value_and_give_it_back),
+        fleet_test(what_a_hand_sets_has_exactly_the_type_it_was_given),
+        fleet_test(a_change_is_sent_as_one_signal_with_value_and_text),
+        fleet_test(a_frozen_device_keeps_its_name_and_says_nothing_until_it_is_thawed),
         fleet_test(wrong_commands_are_answered_by_an_error),
+        fleet_test(the_daemon_is_given_an_instance),
         fleet_test(the_settings_service_gives_unique_instances),
         fleet_test(the_daemon_merges_the_fleet),
         fleet_test(a_pack_that_leaves_lowers_the_limits_and_raises_an_alarm_until_it_is_back),
+        fleet_test(a_pack_that_is_frozen_from_the_start_is_waited_for_and_holds_up_nobody),
         fleet_test(the_chargers_obey_the_aggregate),
     };
 
