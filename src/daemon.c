@@ -349,11 +349,33 @@ static void watch_instance(struct daemon *daemon)
     daemon->taken_said = taken;
 }
 
+/* Silence alone is no fault: a resting pack changes nothing for minutes, but answers when it is asked. */
+static void watch_age(struct daemon *daemon, double now)
+{
+    for (size_t i = 0; i < monitor_count(daemon->monitor); i++) {
+        struct monitor_service *service = monitor_at(daemon->monitor, i);
+        struct device *device = service->user;
+        double age_s = now - service->heard_s;
+        bool stale = age_s >= daemon->config.stale_after_s;
+
+        if (!device || device->role != ROLE_PACK)
+            continue;
+        if (age_s >= daemon->config.stale_after_s / 2.0)
+            monitor_ask(daemon->monitor, service, NULL);
+        if (stale == device->stale)
+            continue;
+        device->stale = stale;
+        device->identity_changed = true;
+        devices_settle(&daemon->devices, device);
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
     watch_instance(daemon);
+    watch_age(daemon, now_s());
 
     daemon->packs_changed = true;
     report_waiting(&daemon->report, &daemon->devices, packs_needed(daemon), daemon->shown_instance >= 0);

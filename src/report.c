@@ -41,7 +41,8 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
         say_joined("is back", entry, device);
         break;
     case ROSTER_LEFT:
-        log_warning("Pack \"%s\" is lost: %s left the bus or its device", entry->name, entry->service);
+        log_warning("Pack \"%s\" is lost: %s left the bus, or is silent, or has lost its BMS", entry->name,
+                    entry->service);
         break;
     case ROSTER_RENAMED:
         log_info("%s is called \"%s\" now", entry->service, entry->name);

@@ -30,6 +30,10 @@ const struct key settings_keys[] = {
     {bank, "NR_OF_MPPTS", NULL, KEY_COUNT, AT(nr_of_mppts), 0, 0, 64, "", "",
      "Solar chargers that count for the bank current. Empty: all that are found."},
 
+    {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
+     "A pack that has said nothing for half of this is asked; one that has not answered by then is lost: its "
+     "limits no longer hold, the others lead on, and there is an alarm."},
+
     {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
      "com.victronenergy.battery", "Services in which packs and shunts are looked for."},
     {services, "DCLOAD_SERVICE_NAME", NULL, KEY_TEXT, AT(dcload_service_name), 0, 0, 0, "",

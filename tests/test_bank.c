@@ -285,6 +285,8 @@ static void random_pack(struct pack *pack)
     pack->reading.cell_voltage_max_V = maybe(3 + 0.6 * chance());
     pack->reading.cell_voltage_min_V = maybe(2.8 + 0.4 * chance());
     pack->reading.alarm[0] = maybe(floor(3 * chance()));
+    if (chance() < 0.8)
+        strcpy(pack->reading.charge_mode, "Float");
 }
 
 static bool same(double a, double b)
@@ -323,20 +325,82 @@ static void in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_
     }
 }
 
+static void a_block_that_becomes_unknown_stands_until_the_pack_allows_again(void **state)
+{
+    (void)state;
+    allow(0, 54, 100, 120);
+    allow(1, 53, 80, 90);
+    READ(1).allow_charge = READ(0).allow_discharge = 0;
+    merge(2);
+    READ(1).allow_charge = READ(0).allow_discharge = NAN;
+    merge(2);
+    assert_true(limits.charge_current.value == 0 && limits.charge_blocked);
+    assert_true(limits.discharge_current.value == 0 && limits.discharge_blocked);
+    READ(1).allow_charge = READ(0).allow_discharge = 1;
+    merge(2);
+    assert_near(limits.charge_current.value, 160, 1e-9);
+    assert_near(limits.discharge_current.value, 180, 1e-9);
+}
+
+static void a_float_that_becomes_unknown_does_not_raise_the_voltage(void **state)
+{
+    (void)state;
+    config.keep_max_cvl = true;
+    allow(0, 55.2, 100, 100);
+    allow(1, 54, 100, 100);
+    strcpy(READ(0).charge_mode, "Float");
+    strcpy(READ(1).charge_mode, "Float");
+    merge(2);
+    READ(1).charge_mode[0] = '\0';
+    merge(2);
+    assert_near(limits.charge_voltage.value, 54, 1e-9);
+    strcpy(READ(1).charge_mode, "Bulk");
+    merge(2);
+    assert_near(limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+static void a_silent_cell_counts_with_its_last_unless_the_pack_speaks_for_it(void **state)
+{
+    int cell;
+
+    (void)state;
+    READ(0).cell_V[0] = 3.30;
+    READ(0).cell_V[1] = 3.60;
+    READ(0).cell_V[2] = 3.10;
+    merge(1);
+    READ(0).cell_V[1] = READ(0).cell_V[2] = NAN;
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], &cell), 3.60, 1e-9);
+    assert_int_equal(cell, 2);
+    assert_near(pack_lowest_cell_V(&packs.pack[0], &cell), 3.10, 1e-9);
+    assert_int_equal(cell, 3);
+    READ(0).cell_voltage_max_V = 3.34;
+    READ(0).cell_voltage_min_V = 3.29;
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], &cell), 3.34, 1e-9);
+    assert_near(pack_lowest_cell_V(&packs.pack[0], &cell), 3.29, 1e-9);
+    READ(0).cell_voltage_max_V = READ(0).cell_voltage_min_V = NAN;
+    READ(0).cell_V[1] = READ(0).cell_V[2] = 3.30; /* all cells are there again: no need of the past */
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], &cell), 3.30, 1e-9);
+    assert_near(pack_lowest_cell_V(&packs.pack[0], &cell), 3.30, 1e-9);
+}
+
 static void in_twenty_thousand_random_banks_no_limit_rises_because_a_value_became_unknown(void **state)
 {
     (void)state;
     for (int round = 0; round < 20000; round++) {
         struct limits before;
-        double *fields[] = {&READ(0).charge_voltage_max_V, &READ(0).charge_current_max_A,
-                            &READ(0).discharge_current_max_A, &READ(0).cell_voltage_max_V};
+        double *fields[] = {
+            &READ(0).charge_voltage_max_V, &READ(0).charge_current_max_A, &READ(0).discharge_current_max_A,
+            &READ(0).cell_voltage_max_V,   &READ(0).allow_charge,         &READ(0).allow_discharge};
 
-        config.keep_max_cvl = round % 2;
+        config.keep_max_cvl = round / 6 % 2;
         for (int i = 0; i < PACKS_MAX; i++)
             random_pack(&packs.pack[i]);
         merge(PACKS_MAX);
         before = limits;
-        *fields[round % 4] = NAN;
+        *fields[round % (sizeof fields / sizeof *fields)] = NAN;
         merge(PACKS_MAX);
         assert_false(limits.charge_voltage.value > before.charge_voltage.value + 1e-9);
         assert_false(limits.charge_current.value > before.charge_current.value + 1e-9);
@@ -367,6 +431,9 @@ int main(void)
         TEST(the_users_maximum_caps_merged_limits_only_when_it_is_set),
         TEST(keep_max_cvl_takes_the_highest_until_all_are_in_float),
         TEST(keep_max_cvl_never_overrides_a_cell_at_its_limit),
+        TEST(a_block_that_becomes_unknown_stands_until_the_pack_allows_again),
+        TEST(a_float_that_becomes_unknown_does_not_raise_the_voltage),
+        TEST(a_silent_cell_counts_with_its_last_unless_the_pack_speaks_for_it),
         TEST(in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_limit_is_insane),
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_became_unknown),
     };

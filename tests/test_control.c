@@ -107,6 +107,192 @@ static void a_cell_that_becomes_unknown_counts_with_what_it_was(void **state)
     assert_near(out.limits.discharge_current.value, 5, 1e-6);
 }
 
+static void a_pack_at_its_peak_whose_sum_falls_silent_still_holds_the_voltage_down(void **state)
+{
+    struct pack_reading *reading = &packs.pack[0].reading;
+
+    (void)state;
+    reading->cells_sum_V = 52.5;
+    reading->cell_voltage_max_V = 2.60;
+    reading->cell_voltage_min_V = 2.30;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 52.45, 1e-6);
+    reading->cells_sum_V = NAN;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 52.45, 1e-6);
+    reading->cell_voltage_max_V = NAN;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 52.45, 1e-6);
+}
+
+static void a_peak_that_only_the_packs_own_maximum_shows_counts_like_one_of_its_cells(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell < 22; cell++)
+        packs.pack[0].reading.cell_V[cell] = 2.395; /* they lag behind */
+    packs.pack[0].reading.cell_voltage_max_V = 2.60;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.395 - 0.05, 1e-6);
+}
+
+static void a_number_of_cells_that_becomes_unknown_stands(void **state)
+{
+    (void)state;
+    config.nr_of_cells_per_battery = CONFIG_NOT_SET;
+    packs.pack[0].reading.cells_in_series = 22;
+    step_cells(2.3, 2.3);
+    packs.pack[0].reading.cells_in_series = NAN;
+    step_cells(2.3, 2.3);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-6);
+}
+
+static void a_pack_that_blocks_makes_the_current_0_and_goes_on_while_silent(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.allow_charge = packs.pack[0].reading.allow_discharge = 0;
+    for (int silent = 0; silent < 2; silent++) {
+        step_cells(2.3, 2.3);
+        assert_true(out.limits.charge_current.value == 0 && out.limits.charge_blocked);
+        assert_true(out.limits.discharge_current.value == 0 && out.limits.discharge_blocked);
+        assert_string_equal(out.limits.charge_current.reason, "Pack \"A\" blocks charging");
+        packs.pack[0].reading.allow_charge = packs.pack[0].reading.allow_discharge = NAN;
+    }
+    packs.pack[0].reading.allow_charge = packs.pack[0].reading.allow_discharge = 1;
+    step_cells(2.3, 2.3);
+    assert_near(out.limits.charge_current.value, 200, 1e-6);
+    assert_near(out.limits.discharge_current.value, 200, 1e-6);
+}
+
+static void an_empty_cell_that_falls_silent_stays_empty(void **state)
+{
+    (void)state;
+    step_cells(2.3, 1.89);
+    packs.pack[0].reading.cell_voltage_min_V = NAN;
+    step_packs(1);
+    assert_true(out.limits.discharge_current.value == 0);
+}
+
+/* ---- what holds for any bank ---- */
+
+static unsigned long seed = 20261121;
+
+static double chance(void)
+{
+    seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+    return (double)seed / 0x7fffffff;
+}
+
+static double maybe(double value, double unknown)
+{
+    return chance() < unknown ? (double)NAN : value;
+}
+
+/* A pack of 22 cells that shows them, its extremes or both, and some of that not. */
+static void random_pack(struct pack *pack, double unknown)
+{
+    struct pack_reading *reading = &pack->reading;
+    double middle_V = 1.8 + 0.8 * chance();
+    double spread_V = 0.3 * chance();
+    bool shows_cells = chance() < 0.6;
+    double highest_V = 0, lowest_V = 9, sum_V = 0;
+    char name = pack->name[0];
+
+    pack_clear(pack);
+    pack->name[0] = name;
+    for (int cell = 0; cell < 22; cell++) {
+        double voltage_V = middle_V + spread_V * (chance() - 0.5);
+
+        highest_V = fmax(highest_V, voltage_V);
+        lowest_V = fmin(lowest_V, voltage_V);
+        sum_V += voltage_V;
+        if (shows_cells)
+            reading->cell_V[cell] = maybe(voltage_V, unknown);
+    }
+    if (!shows_cells || chance() < 0.7) {
+        reading->cell_voltage_max_V = maybe(highest_V, unknown);
+        reading->cell_voltage_min_V = maybe(lowest_V, unknown);
+    }
+    reading->cells_in_series = 22;
+    reading->voltage_V = sum_V; /* so that either way to the sum gives the same */
+    reading->cells_sum_V = maybe(sum_V, 0.3);
+    reading->allow_charge = maybe(chance() > 0.1, 0.1);
+    reading->allow_discharge = maybe(chance() > 0.1, 0.1);
+}
+
+static void random_bank(int round)
+{
+    for (int i = 0; i < 3; i++)
+        random_pack(&packs.pack[i], round % 3 == 0 ? 0.1 : 0);
+    control_init(&control);
+    control.balancing.age_days = 0;
+}
+
+/* A number that was there is there still, and not higher. */
+static bool is_not_above(const struct limit *after, const struct limit *before)
+{
+    return isnan(before->value) || after->value <= before->value + 1e-9;
+}
+
+static bool is_within(const struct limit *limit, double cap)
+{
+    return isnan(limit->value) || (limit->value >= 0 && limit->value <= cap + 1e-9);
+}
+
+static void in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent(void **state)
+{
+    static const size_t fields[] = {
+        offsetof(struct pack_reading, voltage_V),          offsetof(struct pack_reading, cells_sum_V),
+        offsetof(struct pack_reading, cells_in_series),    offsetof(struct pack_reading, cell_V[0]),
+        offsetof(struct pack_reading, cell_V[9]),          offsetof(struct pack_reading, cell_V[21]),
+        offsetof(struct pack_reading, cell_voltage_max_V), offsetof(struct pack_reading, cell_voltage_min_V),
+        offsetof(struct pack_reading, allow_charge),       offsetof(struct pack_reading, allow_discharge),
+    };
+    const double unknown = NAN;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        size_t field = fields[(size_t)round % (sizeof fields / sizeof *fields)];
+        struct limits before;
+
+        random_bank(round);
+        step_packs(3);
+        before = out.limits;
+        memcpy((char *)&packs.pack[round % 3].reading + field, &unknown, sizeof unknown);
+        step_packs(3);
+        assert_true(is_not_above(&out.limits.charge_voltage, &before.charge_voltage));
+        assert_true(is_not_above(&out.limits.charge_current, &before.charge_current));
+        assert_true(is_not_above(&out.limits.discharge_current, &before.discharge_current));
+    }
+}
+
+static void in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct limits forward;
+
+        random_bank(round);
+        step_packs(3);
+        forward = out.limits;
+        packs.list[0] = &packs.pack[2];
+        packs.list[2] = &packs.pack[0];
+        control_init(&control);
+        control.balancing.age_days = 0;
+        step_packs(3);
+        packs.list[0] = &packs.pack[0];
+        packs.list[2] = &packs.pack[2];
+        assert_true(is_not_above(&forward.charge_voltage, &out.limits.charge_voltage));
+        assert_true(is_not_above(&out.limits.charge_voltage, &forward.charge_voltage));
+        assert_true(is_not_above(&forward.charge_current, &out.limits.charge_current));
+        assert_true(is_not_above(&out.limits.charge_current, &forward.charge_current));
+        assert_true(is_not_above(&forward.discharge_current, &out.limits.discharge_current));
+        assert_true(is_not_above(&out.limits.discharge_current, &forward.discharge_current));
+        assert_true(is_within(&forward.charge_voltage, 22 * 2.40));
+        assert_true(is_within(&forward.charge_current, 200));
+        assert_true(is_within(&forward.discharge_current, 200));
+    }
+}
+
 static void without_any_cell_the_limits_are_unknown(void **state)
 {
     (void)state;
@@ -308,6 +494,13 @@ int main(void)
         TEST(a_peaking_pack_pulls_the_voltage_down_by_what_its_cells_are_above),
         TEST(without_a_peak_the_target_of_the_month_holds),
         TEST(a_cell_that_becomes_unknown_counts_with_what_it_was),
+        TEST(a_pack_at_its_peak_whose_sum_falls_silent_still_holds_the_voltage_down),
+        TEST(a_peak_that_only_the_packs_own_maximum_shows_counts_like_one_of_its_cells),
+        TEST(a_number_of_cells_that_becomes_unknown_stands),
+        TEST(a_pack_that_blocks_makes_the_current_0_and_goes_on_while_silent),
+        TEST(an_empty_cell_that_falls_silent_stays_empty),
+        TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent),
+        TEST(in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order),
         TEST(without_any_cell_the_limits_are_unknown),
         TEST(a_curve_is_linear_between_its_points_and_constant_outside),
         TEST(multi_and_mppt_make_the_bank_current),

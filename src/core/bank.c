@@ -56,7 +56,9 @@ void pack_clear(struct pack *pack)
 {
     memset(pack, 0, sizeof *pack);
     pack_reading_clear(&pack->reading);
-    pack->last = (struct pack_last){NAN, NAN, NAN, NAN, NAN};
+    pack->last = (struct pack_last){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, {0}};
+    for (int i = 0; i < READING_CELLS_MAX; i++)
+        pack->last.cell_V[i] = NAN;
 }
 
 static void keep(double *last, double now)
@@ -72,8 +74,21 @@ void pack_remember(struct pack *pack)
     keep(&pack->last.charge_voltage_max_V, reading->charge_voltage_max_V);
     keep(&pack->last.charge_current_max_A, reading->charge_current_max_A);
     keep(&pack->last.discharge_current_max_A, reading->discharge_current_max_A);
-    keep(&pack->last.cell_voltage_max_V, pack_cell_voltage_max_V(reading, NULL));
-    keep(&pack->last.cell_voltage_min_V, pack_cell_voltage_min_V(reading, NULL));
+    keep(&pack->last.allow_charge, reading->allow_charge);
+    keep(&pack->last.allow_discharge, reading->allow_discharge);
+    if (reading->charge_mode[0])
+        pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
+    keep(&pack->last.cells_in_series, reading->cells_in_series);
+    keep(&pack->last.cells_sum_V, pack_cells_sum_V(reading));
+    keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
+    keep(&pack->last.cell_voltage_min_V, reading->cell_voltage_min_V);
+    for (int i = 0; i < READING_CELLS_MAX; i++)
+        keep(&pack->last.cell_V[i], reading->cell_V[i]);
+}
+
+double pack_now_or_last(double now, double last)
+{
+    return isnan(now) ? last : now;
 }
 
 /* ---- one pack ---- */
@@ -112,6 +127,45 @@ double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
     return lowest_V;
 }
 
+/* The reading with the last of those cells that are silent now; while any is, the pack's own last extremes
+ * speak for it too. */
+static struct pack_reading with_silent_cells(const struct pack *pack)
+{
+    struct pack_reading reading = pack->reading;
+    double in_series = pack_now_or_last(reading.cells_in_series, pack->last.cells_in_series);
+    size_t known = 0;
+
+    for (int i = 0; i < READING_CELLS_MAX; i++) {
+        known += !isnan(reading.cell_V[i]);
+        reading.cell_V[i] = pack_now_or_last(reading.cell_V[i], pack->last.cell_V[i]);
+    }
+    if (known == 0 || known < pack_reading_cells_shown(&reading) || (double)known < in_series) {
+        reading.cell_voltage_max_V = pack->last.cell_voltage_max_V;
+        reading.cell_voltage_min_V = pack->last.cell_voltage_min_V;
+    }
+    return reading;
+}
+
+double pack_highest_cell_V(const struct pack *pack, int *cell)
+{
+    struct pack_reading reading;
+
+    if (!isnan(pack->reading.cell_voltage_max_V))
+        return pack_cell_voltage_max_V(&pack->reading, cell);
+    reading = with_silent_cells(pack);
+    return pack_cell_voltage_max_V(&reading, cell);
+}
+
+double pack_lowest_cell_V(const struct pack *pack, int *cell)
+{
+    struct pack_reading reading;
+
+    if (!isnan(pack->reading.cell_voltage_min_V))
+        return pack_cell_voltage_min_V(&pack->reading, cell);
+    reading = with_silent_cells(pack);
+    return pack_cell_voltage_min_V(&reading, cell);
+}
+
 double pack_cells_sum_V(const struct pack_reading *reading)
 {
     size_t shown = pack_reading_cells_shown(reading);
@@ -126,14 +180,14 @@ double pack_cells_sum_V(const struct pack_reading *reading)
     return sum_V;
 }
 
-int pack_blocks_charge(const struct pack_reading *reading)
+bool pack_blocks_charge(const struct pack *pack)
 {
-    return reading->allow_charge == 0;
+    return pack_now_or_last(pack->reading.allow_charge, pack->last.allow_charge) == 0;
 }
 
-int pack_blocks_discharge(const struct pack_reading *reading)
+bool pack_blocks_discharge(const struct pack *pack)
 {
-    return reading->allow_discharge == 0;
+    return pack_now_or_last(pack->reading.allow_discharge, pack->last.allow_discharge) == 0;
 }
 
 static double pack_power_W(const struct pack_reading *reading)

@@ -3,6 +3,7 @@
 #ifndef CORE_BANK_H
 #define CORE_BANK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/alarms.h"
@@ -16,8 +17,14 @@ struct pack_last {
     double charge_voltage_max_V;
     double charge_current_max_A;
     double discharge_current_max_A;
-    double cell_voltage_max_V; /* its highest and lowest cell */
+    double allow_charge;
+    double allow_discharge;
+    double in_float; /* 1 or 0 */
+    double cells_in_series;
+    double cells_sum_V;        /* see pack_cells_sum_V */
+    double cell_voltage_max_V; /* the pack's own extremes */
     double cell_voltage_min_V;
+    double cell_V[READING_CELLS_MAX];
 };
 
 /* A pack as the bank sees it. */
@@ -90,12 +97,20 @@ void bank_merge(const struct pack *const packs[], size_t n, struct bank *out);
 double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell);
 double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell);
 
+/* The same for limits: a cell that fell silent counts with what it showed last, unless the pack's own
+ * extreme, which is of all its cells, is known. */
+double pack_highest_cell_V(const struct pack *pack, int *cell);
+double pack_lowest_cell_V(const struct pack *pack, int *cell);
+
 /* Sum of the cells of one pack: /Voltages/Sum, else the sum of its cells if all are known, else its
  * terminal voltage, else NAN. */
 double pack_cells_sum_V(const struct pack_reading *reading);
 
-/* True when the pack says so: allow_charge (allow_discharge) is 0. */
-int pack_blocks_charge(const struct pack_reading *reading);
-int pack_blocks_discharge(const struct pack_reading *reading);
+/* True when the pack says so, or said so last: allow_charge (allow_discharge) is 0. */
+bool pack_blocks_charge(const struct pack *pack);
+bool pack_blocks_discharge(const struct pack *pack);
+
+/* What is known now, else what was known last. */
+double pack_now_or_last(double now, double last);
 
 #endif

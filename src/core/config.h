@@ -30,6 +30,8 @@ struct config {
     int nr_of_cells_per_battery; /* CONFIG_NOT_SET = as the packs say */
     int nr_of_mppts;             /* CONFIG_NOT_SET = all found */
 
+    int stale_after_s; /* a pack that says and answers nothing for so long is lost */
+
     /* Which services are what. */
     char battery_service_name[CONFIG_TEXT_MAX];
     char dcload_service_name[CONFIG_TEXT_MAX];

@@ -24,7 +24,7 @@ double control_cells_in_series(const struct config *config, const struct pack *c
     if (config->nr_of_cells_per_battery != CONFIG_NOT_SET)
         return config->nr_of_cells_per_battery;
     for (size_t i = 0; i < n; i++) {
-        double own = packs[i]->reading.cells_in_series;
+        double own = pack_now_or_last(packs[i]->reading.cells_in_series, packs[i]->last.cells_in_series);
         size_t shown = pack_reading_cells_shown(&packs[i]->reading);
 
         if (isnan(own) && shown > 0)
@@ -42,13 +42,9 @@ static struct cell find_cell(const struct pack *const packs[], size_t n, bool hi
         struct cell cell = {NAN, packs[i], 0};
 
         if (highest) {
-            cell.voltage_V = pack_cell_voltage_max_V(&packs[i]->reading, &cell.number);
-            if (isnan(cell.voltage_V))
-                cell.voltage_V = packs[i]->last.cell_voltage_max_V;
+            cell.voltage_V = pack_highest_cell_V(packs[i], &cell.number);
         } else {
-            cell.voltage_V = pack_cell_voltage_min_V(&packs[i]->reading, &cell.number);
-            if (isnan(cell.voltage_V))
-                cell.voltage_V = packs[i]->last.cell_voltage_min_V;
+            cell.voltage_V = pack_lowest_cell_V(packs[i], &cell.number);
         }
         if (isnan(found.voltage_V) ||
             (highest ? cell.voltage_V > found.voltage_V : cell.voltage_V < found.voltage_V))
@@ -68,15 +64,12 @@ static void cell_text(const struct cell *cell, char *text, size_t size)
 /* What a pack may still be charged to while its cells peak: its sum without what is above the limit. */
 static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
 {
-    double voltage_V = pack_cells_sum_V(&pack->reading);
-    size_t cells = pack_reading_cells_shown(&pack->reading);
+    double voltage_V = pack_now_or_last(pack_cells_sum_V(&pack->reading), pack->last.cells_sum_V);
     double above_V = 0;
 
-    for (size_t i = 0; i < cells; i++)
-        above_V += fmax(0, pack->reading.cell_V[i] - max_cell_V);
-    if (cells == 0)
-        above_V = fmax(0, pack_cell_voltage_max_V(&pack->reading, NULL) - max_cell_V);
-    return voltage_V - above_V;
+    for (size_t i = 0; i < READING_CELLS_MAX; i++)
+        above_V += fmax(0, pack_now_or_last(pack->reading.cell_V[i], pack->last.cell_V[i]) - max_cell_V);
+    return voltage_V - fmax(above_V, pack_highest_cell_V(pack, NULL) - max_cell_V);
 }
 
 static void limit_voltage(const struct config *config, const struct control_input *in,
@@ -99,11 +92,10 @@ static void limit_voltage(const struct config *config, const struct control_inpu
     snprintf(limit->reason, sizeof limit->reason, "Cell peak: %.100s", text);
 }
 
-static const struct pack *find_blocking(const struct control_input *in,
-                                        int (*blocks)(const struct pack_reading *))
+static const struct pack *find_blocking(const struct control_input *in, bool (*blocks)(const struct pack *))
 {
     for (size_t i = 0; i < in->pack_count; i++) {
-        if (blocks(&in->packs[i]->reading))
+        if (blocks(in->packs[i]))
             return in->packs[i];
     }
     return NULL;

@@ -4,35 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a pack shows now, or showed last. */
-static double now_or_last(double now, double last)
-{
-    return isnan(now) ? last : now;
-}
-
 static double charge_voltage_V(const struct pack *pack)
 {
-    return now_or_last(pack->reading.charge_voltage_max_V, pack->last.charge_voltage_max_V);
+    return pack_now_or_last(pack->reading.charge_voltage_max_V, pack->last.charge_voltage_max_V);
 }
 
 static double charge_current_A(const struct pack *pack)
 {
-    return now_or_last(pack->reading.charge_current_max_A, pack->last.charge_current_max_A);
+    return pack_now_or_last(pack->reading.charge_current_max_A, pack->last.charge_current_max_A);
 }
 
 static double discharge_current_A(const struct pack *pack)
 {
-    return now_or_last(pack->reading.discharge_current_max_A, pack->last.discharge_current_max_A);
-}
-
-static double highest_cell_V(const struct pack *pack)
-{
-    return now_or_last(pack_cell_voltage_max_V(&pack->reading, NULL), pack->last.cell_voltage_max_V);
-}
-
-static bool is_in_float(const struct pack *pack)
-{
-    return strncmp(pack->reading.charge_mode, "Float", strlen("Float")) == 0;
+    return pack_now_or_last(pack->reading.discharge_current_max_A, pack->last.discharge_current_max_A);
 }
 
 static void unknown(struct limit *limit)
@@ -81,7 +65,7 @@ static void merge_highest_voltage(const struct config *config, const struct pack
     bool all_in_float = n > 0;
 
     for (size_t i = 0; i < n; i++)
-        all_in_float = all_in_float && is_in_float(packs[i]);
+        all_in_float = all_in_float && packs[i]->last.in_float == 1;
     if (!highest || all_in_float) {
         merge_lowest_voltage(packs, n, limit);
         return;
@@ -89,7 +73,7 @@ static void merge_highest_voltage(const struct config *config, const struct pack
     limit->value = charge_voltage_V(highest);
     snprintf(limit->reason, sizeof limit->reason, "Highest until all packs are in float: %s", highest->name);
     for (size_t i = 0; i < n; i++) {
-        double cell_V = highest_cell_V(packs[i]);
+        double cell_V = pack_highest_cell_V(packs[i], NULL);
 
         if (!(cell_V >= config->max_cell_voltage_V) || charge_voltage_V(packs[i]) >= limit->value)
             continue;
@@ -101,7 +85,7 @@ static void merge_highest_voltage(const struct config *config, const struct pack
 /* One of the two currents: which field, who blocks, which cap. */
 struct current_rule {
     double (*limit_A)(const struct pack *pack);
-    int (*blocks)(const struct pack_reading *reading);
+    bool (*blocks)(const struct pack *pack);
     const char *doing;
     const char *cap_name;
     double cap_A; /* INFINITY = none */
@@ -113,7 +97,7 @@ static void merge_current(const struct current_rule *rule, const struct pack *co
     *blocked = false;
     unknown(limit);
     for (size_t i = 0; i < n; i++) {
-        if (!rule->blocks(&packs[i]->reading))
+        if (!rule->blocks(packs[i]))
             continue;
         *blocked = true;
         limit->value = 0;

@@ -114,6 +114,14 @@ static int device_order(const void *a, const void *b)
     return strcmp(first->service, second->service);
 }
 
+/* A driver whose BMS does not answer keeps limits and SoC at their last values for up to half an hour; it
+ * is the voltage and the current that it takes back. */
+static bool is_mute(const struct device *device)
+{
+    return device->device_class == CLASS_BATTERY && isnan(device->pack.reading.voltage_V) &&
+           isnan(device->pack.reading.current_A);
+}
+
 bool devices_settle(struct devices *devices, struct device *device)
 {
     enum device_role role;
@@ -122,12 +130,13 @@ bool devices_settle(struct devices *devices, struct device *device)
 
     if (device->device_class == CLASS_BATTERY)
         pack_remember(&device->pack);
-    if (device->member && !device->identity_changed)
+    if (device->member && !device->identity_changed && !is_mute(device))
         return false; /* the common case, many times a second */
     role = discovery_role(devices->config, devices->inputs, device);
     if (role == ROLE_PACK)
         member =
-            device->member || pack_is_complete(devices->config, &device->pack.reading, &device->waits_for);
+            !device->stale && !is_mute(device) &&
+            (device->member || pack_is_complete(devices->config, &device->pack.reading, &device->waits_for));
     changed = role != device->role || member != device->member;
     device->role = role;
     device->member = member;

@@ -354,6 +354,71 @@ static void a_pack_that_is_frozen_from_the_start_is_waited_for_and_holds_up_nobo
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
 }
 
+static void a_pack_that_hangs_is_lost_when_it_does_not_answer_and_back_when_it_does(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 2 --quiet");
+    harness_daemon_start(h, "STALE_AFTER = 2\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+    say("freeze pack 2", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 140);
+    harness_await_exactly(h, "/Alarms/BmsCable", 1);
+    say("thaw pack 2", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+    harness_await_exactly(h, "/Alarms/BmsCable", 0);
+}
+
+static void packs_that_rest_are_asked_and_stay(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 2 --quiet"); /* says nothing by itself */
+    harness_daemon_start(h, "STALE_AFTER = 2\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/System/NrOfBatteries", 2);
+    harness_watch(h, 5);
+    assert_int_equal(harness_log_count(h, "is lost"), 0);
+    assert_true(harness_number(h, "/System/NrOfBatteries") == 2);
+}
+
+static void a_driver_that_has_lost_its_bms_is_a_lost_pack_whatever_limits_it_still_shows(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 2 --quiet");
+    harness_daemon_start(h, NULL);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+    say("set pack 2 /Dc/0/Voltage -", "ok");
+    say("set pack 2 /Dc/0/Current -", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 140);
+    say("set pack 2 /Dc/0/Voltage 53", "ok");
+    say("set pack 2 /Dc/0/Current 1", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+}
+
+static void when_all_packs_hang_the_currents_are_0_and_the_alarm_stands(void **state)
+{
+    struct harness *h = *state;
+
+    fleet_start(h, "--packs 2 --quiet");
+    harness_daemon_start(h, "STALE_AFTER = 2\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+    say("freeze pack 1", "ok");
+    say("freeze pack 2", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 0);
+    harness_await_exactly(h, "/Alarms/BmsCable", 2);
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.2);
+    harness_await_invalid(h, "/Dc/0/Voltage");
+    say("thaw pack 1", "ok");
+    say("thaw pack 2", "ok");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 280);
+}
+
 static void the_chargers_obey_the_aggregate(void **state)
 {
     struct harness *h = *state;
@@ -394,6 +459,10 @@ int main(void)
         fleet_test(the_daemon_merges_the_fleet),
         fleet_test(a_pack_that_leaves_lowers_the_limits_and_raises_an_alarm_until_it_is_back),
         fleet_test(a_pack_that_is_frozen_from_the_start_is_waited_for_and_holds_up_nobody),
+        fleet_test(a_pack_that_hangs_is_lost_when_it_does_not_answer_and_back_when_it_does),
+        fleet_test(packs_that_rest_are_asked_and_stay),
+        fleet_test(a_driver_that_has_lost_its_bms_is_a_lost_pack_whatever_limits_it_still_shows),
+        fleet_test(when_all_packs_hang_the_currents_are_0_and_the_alarm_stands),
         fleet_test(the_chargers_obey_the_aggregate),
     };
 
