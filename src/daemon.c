@@ -356,11 +356,14 @@ static void watch_age(struct daemon *daemon, double now)
         struct monitor_service *service = monitor_at(daemon->monitor, i);
         struct device *device = service->user;
         double age_s = now - service->heard_s;
-        bool stale = age_s >= daemon->config.stale_after_s;
+        bool quiet = age_s >= daemon->config.stale_after_s / 2.0;
+        bool stale;
 
         if (!device || device->role != ROLE_PACK)
             continue;
-        if (age_s >= daemon->config.stale_after_s / 2.0)
+        stale = device->asked && age_s >= daemon->config.stale_after_s; /* nobody is lost who was not asked */
+        device->asked = quiet;
+        if (quiet)
             monitor_ask(daemon->monitor, service, NULL);
         if (stale == device->stale)
             continue;

@@ -141,6 +141,152 @@ static void a_missing_sum_is_that_of_the_cells_or_else_the_voltage(void **state)
     assert_near(pack_cells_sum_V(&READ(0)), 6.61, 1e-9);
 }
 
+enum together { SUM, MEAN, HIGHEST, LOWEST };
+
+static const struct merged {
+    const char *name;
+    size_t from, to;
+    enum together how;
+    bool needs_all; /* unknown when one pack does not know its own */
+} merged[] = {
+#define MERGED(field, how, needs_all)                                                              \
+    {                                                                                              \
+#field, offsetof(struct pack_reading, field), offsetof(struct bank, field), how, needs_all \
+    }
+    MERGED(voltage_V, MEAN, false),
+    MERGED(current_A, SUM, true),
+    MERGED(power_W, SUM, true),
+    MERGED(temperature_C, MEAN, false),
+    MERGED(cells_sum_V, MEAN, false),
+    MERGED(soc_pct, MEAN, false), /* the packs are of the same size here */
+    MERGED(soh_pct, MEAN, false),
+    MERGED(capacity_Ah, SUM, true),
+    MERGED(consumed_Ah, SUM, true),
+    MERGED(time_to_go_s, MEAN, true),
+    MERGED(low_voltage_V, HIGHEST, false),
+    MERGED(allow_charge, LOWEST, false),
+    MERGED(allow_discharge, LOWEST, false),
+    MERGED(allow_balance, LOWEST, false),
+    MERGED(balancing, HIGHEST, false),
+    MERGED(modules_online, SUM, true),
+    MERGED(modules_offline, SUM, true),
+    MERGED(modules_blocking_charge, SUM, true),
+    MERGED(modules_blocking_discharge, SUM, true),
+    MERGED(charge_cycles, MEAN, false),
+    MERGED(charged_energy_kWh, SUM, true),
+    MERGED(discharged_energy_kWh, SUM, true),
+    MERGED(drawn_Ah, SUM, true),
+    MERGED(cell_voltage_max_V, HIGHEST, false), /* the value of an extreme stands first in it */
+    MERGED(cell_voltage_min_V, LOWEST, false),
+    MERGED(cell_temperature_max_C, HIGHEST, false),
+    MERGED(cell_temperature_min_C, LOWEST, false),
+#undef MERGED
+};
+
+static double merged_value(const struct merged *field, double first, double second)
+{
+    double value;
+
+    packs_init(&packs);
+    READ(0).capacity_installed_Ah = READ(1).capacity_installed_Ah = 100;
+    memcpy((char *)&READ(0) + field->from, &first, sizeof first);
+    memcpy((char *)&READ(1) + field->from, &second, sizeof second);
+    merge(2);
+    memcpy(&value, (const char *)&bank + field->to, sizeof value);
+    return value;
+}
+
+static void expect_merged(const struct merged *field, double first, double second, double expected)
+{
+    double found = merged_value(field, first, second);
+
+    if (isnan(expected) ? !isnan(found) : !(fabs(found - expected) < 1e-9))
+        fail_msg("%s of %g and %g is %g, not %g", field->name, first, second, found, expected);
+}
+
+static void each_field_is_merged_by_its_rule_whichever_pack_comes_first(void **state)
+{
+    static const double expected[] = {[SUM] = 8, [MEAN] = 4, [HIGHEST] = 7, [LOWEST] = 1};
+
+    (void)state;
+    assert_int_equal(offsetof(struct extreme, value), 0);
+    for (size_t i = 0; i < sizeof merged / sizeof *merged; i++) {
+        expect_merged(&merged[i], 1, 7, expected[merged[i].how]);
+        expect_merged(&merged[i], 7, 1, expected[merged[i].how]);
+    }
+}
+
+static void what_one_pack_does_not_know_spoils_sums_only(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof merged / sizeof *merged; i++) {
+        double known = merged[i].needs_all ? (double)NAN : 7;
+
+        expect_merged(&merged[i], 7, NAN, known);
+        expect_merged(&merged[i], NAN, 7, known);
+        expect_merged(&merged[i], NAN, NAN, NAN);
+    }
+}
+
+static void the_difference_is_between_cells_of_all_packs(void **state)
+{
+    (void)state;
+    READ(0).cell_voltage_max_V = 3.40;
+    READ(0).cell_voltage_min_V = 3.38;
+    READ(1).cell_voltage_max_V = 3.35;
+    READ(1).cell_voltage_min_V = 3.31;
+    merge(2);
+    assert_near(bank.cell_voltage_diff_V, 0.09, 1e-9);
+    READ(0).cell_voltage_max_V = READ(1).cell_voltage_max_V = NAN;
+    merge(2);
+    assert_true(isnan(bank.cell_voltage_diff_V));
+}
+
+static void packs_that_disagree_on_their_cells_in_series_leave_it_unknown(void **state)
+{
+    (void)state;
+    READ(0).cells_in_series = 16;
+    merge(2);
+    assert_true(bank.cells_in_series == 16);
+    READ(1).cells_in_series = 16;
+    merge(2);
+    assert_true(bank.cells_in_series == 16);
+    READ(1).cells_in_series = 15;
+    merge(2);
+    assert_true(isnan(bank.cells_in_series));
+}
+
+static void a_pack_that_shows_fewer_cells_than_it_has_is_not_summed(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 53;
+    READ(0).cells_in_series = 16;
+    for (int cell = 0; cell < 15; cell++)
+        READ(0).cell_V[cell] = 3.3;
+    assert_near(pack_cells_sum_V(&READ(0)), 53, 1e-9);
+    READ(0).cell_V[15] = 3.3;
+    assert_near(pack_cells_sum_V(&READ(0)), 52.8, 1e-9);
+}
+
+static void the_furthest_of_several_cells_is_named(void **state)
+{
+    (void)state;
+    READ(0).cell_voltage_max_V = READ(0).cell_voltage_min_V = 3.3;
+    for (int cell = 0; cell < 4; cell++)
+        READ(0).cell_V[cell] = 3.3;
+    READ(0).cell_V[1] = 3.40;
+    READ(0).cell_V[2] = 3.4003; /* nearer to the one before than what we call another voltage */
+    READ(0).cell_V[3] = 3.2;
+    merge(1);
+    assert_near(bank.cell_voltage_max_V.value, 3.4003, 1e-9);
+    assert_string_equal(bank.cell_voltage_max_V.id, "A: C3");
+    assert_string_equal(bank.cell_voltage_min_V.id, "A: C4");
+    READ(0).cell_voltage_max_V = 3.4; /* the pack means the same cell, but rounds */
+    strcpy(READ(0).cell_voltage_max_id, "3");
+    merge(1);
+    assert_string_equal(bank.cell_voltage_max_V.id, "A: 3");
+}
+
 /* ---- limits ---- */
 
 static void allow(int i, double cvl_V, double ccl_A, double dcl_A)
@@ -294,6 +440,24 @@ static bool same(double a, double b)
     return isnan(a) ? isnan(b) : fabs(a - b) <= 1e-9 * fmax(1, fabs(a));
 }
 
+static void the_packs_own_last_extreme_speaks_for_a_cell_that_never_did(void **state)
+{
+    (void)state;
+    READ(0).cell_V[0] = READ(0).cell_V[2] = 3.30;
+    READ(0).cell_voltage_max_V = 3.50; /* of cell 2 */
+    READ(0).cell_voltage_min_V = 3.30;
+    merge(1);
+    READ(0).cell_voltage_max_V = NAN;
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], NULL), 3.50, 1e-9);
+    READ(0).cell_V[1] = 3.30;
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], NULL), 3.30, 1e-9);
+    READ(0).cells_in_series = 4; /* and the fourth it does not show either */
+    merge(1);
+    assert_near(pack_highest_cell_V(&packs.pack[0], NULL), 3.50, 1e-9);
+}
+
 static void in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_limit_is_insane(void **state)
 {
     (void)state;
@@ -423,6 +587,12 @@ int main(void)
         TEST(the_packs_own_id_stands_when_its_cell_says_the_same),
         TEST(an_unknown_alarm_never_hides_a_known_one),
         TEST(a_missing_sum_is_that_of_the_cells_or_else_the_voltage),
+        TEST(each_field_is_merged_by_its_rule_whichever_pack_comes_first),
+        TEST(what_one_pack_does_not_know_spoils_sums_only),
+        TEST(the_difference_is_between_cells_of_all_packs),
+        TEST(packs_that_disagree_on_their_cells_in_series_leave_it_unknown),
+        TEST(a_pack_that_shows_fewer_cells_than_it_has_is_not_summed),
+        TEST(the_furthest_of_several_cells_is_named),
         TEST(limits_are_the_lowest_voltage_and_n_times_the_lowest_current),
         TEST(a_limit_is_that_of_the_pack_whose_share_meets_it_first),
         TEST(a_limit_that_becomes_unknown_stands_at_its_last_value),
@@ -434,6 +604,7 @@ int main(void)
         TEST(a_block_that_becomes_unknown_stands_until_the_pack_allows_again),
         TEST(a_float_that_becomes_unknown_does_not_raise_the_voltage),
         TEST(a_silent_cell_counts_with_its_last_unless_the_pack_speaks_for_it),
+        TEST(the_packs_own_last_extreme_speaks_for_a_cell_that_never_did),
         TEST(in_twenty_thousand_random_banks_nothing_depends_on_the_order_and_no_limit_is_insane),
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_became_unknown),
     };

@@ -89,6 +89,15 @@ static void a_peaking_pack_pulls_the_voltage_down_by_what_its_cells_are_above(vo
     assert_string_equal(out.limits.charge_voltage.reason, "Cell peak: A: C1 2.600 V");
 }
 
+static void all_that_cells_are_above_is_taken_off(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell < 22; cell++)
+        packs.pack[0].reading.cell_V[cell] = cell == 0 ? 2.60 : cell == 1 ? 2.57 : 2.30;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 51.17 - 0.05 - 0.02, 1e-6);
+}
+
 static void without_a_peak_the_target_of_the_month_holds(void **state)
 {
     (void)state;
@@ -170,6 +179,53 @@ static void an_empty_cell_that_falls_silent_stays_empty(void **state)
     packs.pack[0].reading.cell_voltage_min_V = NAN;
     step_packs(1);
     assert_true(out.limits.discharge_current.value == 0);
+}
+
+static void a_cell_peaks_from_its_limit_on_and_is_calm_a_little_under_it(void **state)
+{
+    (void)state;
+    step_cells(2.55, 2.5449);
+    assert_true(out.peaking && !out.cells_calm && out.balanced);
+    step_cells(2.549, 2.5449);
+    assert_false(out.peaking || out.cells_calm);
+    step_cells(2.539, 2.5389);
+    assert_true(!out.peaking && out.cells_calm);
+}
+
+static void a_bank_is_balanced_when_no_cell_is_above_and_none_far_below(void **state)
+{
+    (void)state;
+    config.cell_diff_max_V = 0.015;
+    step_cells(2.54, 2.53);
+    assert_true(out.balanced);
+    step_cells(2.54, 2.52);
+    assert_false(out.balanced);
+    step_cells(2.56, 2.555);
+    assert_false(out.balanced);
+}
+
+static void a_cell_at_exactly_its_minimum_is_empty(void **state)
+{
+    (void)state;
+    config.discharge_curve.y[0] = 0.5; /* so that the curve does not say it first */
+    step_cells(2.3, config.min_cell_voltage_V);
+    assert_true(out.limits.discharge_current.value == 0);
+    assert_string_equal(out.limits.discharge_current.reason, "Empty cell: A: 1.900 V");
+}
+
+static void the_cells_in_series_are_the_users_else_the_fewest_of_the_packs(void **state)
+{
+    (void)state;
+    assert_true(control_cells_in_series(&config, packs.list, 2) == 22);
+    config.nr_of_cells_per_battery = CONFIG_NOT_SET;
+    assert_true(isnan(control_cells_in_series(&config, packs.list, 2)));
+    packs.pack[0].reading.cells_in_series = 16;
+    packs.pack[1].reading.cells_in_series = 15;
+    assert_true(control_cells_in_series(&config, packs.list, 2) == 15);
+    packs.pack[1].reading.cells_in_series = NAN;
+    assert_true(control_cells_in_series(&config, packs.list, 2) == 16);
+    packs.pack[1].reading.cell_V[13] = 3.3; /* shows 14 */
+    assert_true(control_cells_in_series(&config, packs.list, 2) == 14);
 }
 
 /* ---- what holds for any bank ---- */
@@ -303,6 +359,7 @@ static void without_any_cell_the_limits_are_unknown(void **state)
 static void a_curve_is_linear_between_its_points_and_constant_outside(void **state)
 {
     const struct curve curve = {3, {1, 2, 2}, {10, 20, 5}};
+    const struct curve none = {0};
 
     (void)state;
     assert_near(curve_at(&curve, 0), 10, 1e-12);
@@ -310,6 +367,7 @@ static void a_curve_is_linear_between_its_points_and_constant_outside(void **sta
     assert_near(curve_at(&curve, 2), 5, 1e-12); /* a step */
     assert_near(curve_at(&curve, 9), 5, 1e-12);
     assert_true(isnan(curve_at(&curve, NAN)));
+    assert_true(isnan(curve_at(&none, 1)));
 }
 
 /* ---- bank current ---- */
@@ -383,6 +441,60 @@ static void when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named(void *
     assert_near(current_of(NULL, NULL, &current), 1, 1e-9);
 }
 
+static void a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read(void **state)
+{
+    struct source multi = source_of(SOURCE_MULTI, -5);
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    multi.reading.connected = NAN;
+    assert_near(current_of(&multi, &mppt, &current), 1, 1e-9);
+    assert_near(current.power_W, 2, 1e-9);
+    assert_string_equal(current.missing, "it");
+}
+
+static void more_solar_chargers_than_told_do_not_count(void **state)
+{
+    struct source first = source_of(SOURCE_MPPT, 20);
+    struct source second = source_of(SOURCE_MPPT, 7);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    config.nr_of_mppts = 1;
+    assert_near(current_of(&first, &second, &current), 20, 1e-9);
+    assert_string_equal(current.missing, "");
+}
+
+static void absence_is_ignored_of_shunts_only(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, NAN);
+    struct source shunt = source_of(SOURCE_SHUNT_LOAD, 3);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = config.ignore_smartshunt_absence = true;
+    assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
+    shunt.reading.current_A = NAN;
+    assert_near(current_of(&shunt, NULL, &current), 1, 1e-9); /* then nothing is left to go by */
+    assert_non_null(strstr(current.missing, "any Multi"));
+}
+
+static void without_victron_the_packs_own_current_stands(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = false;
+    assert_near(current_of(&mppt, NULL, &current), 1, 1e-9);
+    assert_near(current.power_W, 2, 1e-9);
+    assert_false(current.from_victron);
+    assert_string_equal(current.missing, "");
+}
+
 static void a_battery_shunt_alone_may_be_the_bank_current(void **state)
 {
     struct source mppt = source_of(SOURCE_MPPT, 20);
@@ -392,6 +504,11 @@ static void a_battery_shunt_alone_may_be_the_bank_current(void **state)
     (void)state;
     config.smartshunt_as_battery_current = true;
     assert_near(current_of(&mppt, &shunt, &current), 7, 1e-9);
+    shunt.reading.current_A = NAN;
+    assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "it");
+    assert_near(current_of(&mppt, NULL, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "a SmartShunt as battery monitor");
 }
 
 /* ---- the Coulomb counter ---- */
@@ -472,6 +589,59 @@ static void an_anchor_sets_it_and_is_said_once_per_arrival(void **state)
     assert_int_equal(charge_step(&counter, &full, 1), CHARGE_EVENT_FULL);
 }
 
+static void steady_charging_pays_the_efficiency_too(void **state)
+{
+    (void)state;
+    charge_init(&counter, 50);
+    measure(0, 10);
+    measure(30, 20);
+    assert_near(counter.charge_Ah, 50 + 15 * 30 / 3600.0 * 0.9, 1e-9);
+}
+
+static void empty_sets_it_to_0_and_full_wins_over_empty(void **state)
+{
+    struct charge_input in = {0, 0, 100, false, true};
+
+    (void)state;
+    charge_init(&counter, 50);
+    assert_int_equal(charge_step(&counter, &in, 1), CHARGE_EVENT_EMPTY);
+    assert_true(charge_soc_pct(&counter) == 0);
+    assert_int_equal(charge_step(&counter, &in, 1), CHARGE_EVENT_NONE);
+    in.full = true;
+    assert_int_equal(charge_step(&counter, &in, 1), CHARGE_EVENT_FULL);
+    assert_near(charge_soc_pct(&counter), 100, 1e-12);
+    charge_init(&counter, 50);
+    assert_int_equal(charge_step(&counter, &in, 1), CHARGE_EVENT_FULL);
+}
+
+static void a_capacity_that_changes_keeps_the_soc_and_one_of_nothing_is_none(void **state)
+{
+    struct charge_input in = {0, 0, 100, false, false};
+    const double none_Ah[] = {NAN, 0, -5};
+
+    (void)state;
+    charge_init(&counter, 50);
+    charge_step(&counter, &in, 1);
+    in.capacity_Ah = 300;
+    charge_step(&counter, &in, 1);
+    assert_near(counter.charge_Ah, 150, 1e-9);
+    for (int i = 0; i < 3; i++) {
+        in.capacity_Ah = none_Ah[i];
+        charge_step(&counter, &in, 1);
+        assert_near(charge_soc_pct(&counter), 50, 1e-9);
+    }
+}
+
+static void a_counter_that_does_not_know_where_to_begin_knows_no_soc(void **state)
+{
+    (void)state;
+    charge_init(&counter, NAN);
+    measure(0, -10);
+    measure(1, -10);
+    assert_true(isnan(charge_soc_pct(&counter)) && isnan(charge_consumed_Ah(&counter)));
+    assert_true(isnan(charge_time_to_go_s(&counter, -10, false)));
+}
+
 static void time_to_go_is_known_while_discharging_only(void **state)
 {
     (void)state;
@@ -492,6 +662,7 @@ int main(void)
         TEST(it_also_follows_the_lowest_cell),
         TEST(the_discharge_current_follows_the_lowest_cell_with_a_hysteresis),
         TEST(a_peaking_pack_pulls_the_voltage_down_by_what_its_cells_are_above),
+        TEST(all_that_cells_are_above_is_taken_off),
         TEST(without_a_peak_the_target_of_the_month_holds),
         TEST(a_cell_that_becomes_unknown_counts_with_what_it_was),
         TEST(a_pack_at_its_peak_whose_sum_falls_silent_still_holds_the_voltage_down),
@@ -499,6 +670,10 @@ int main(void)
         TEST(a_number_of_cells_that_becomes_unknown_stands),
         TEST(a_pack_that_blocks_makes_the_current_0_and_goes_on_while_silent),
         TEST(an_empty_cell_that_falls_silent_stays_empty),
+        TEST(a_cell_peaks_from_its_limit_on_and_is_calm_a_little_under_it),
+        TEST(a_bank_is_balanced_when_no_cell_is_above_and_none_far_below),
+        TEST(a_cell_at_exactly_its_minimum_is_empty),
+        TEST(the_cells_in_series_are_the_users_else_the_fewest_of_the_packs),
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent),
         TEST(in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order),
         TEST(without_any_cell_the_limits_are_unknown),
@@ -506,6 +681,10 @@ int main(void)
         TEST(multi_and_mppt_make_the_bank_current),
         TEST(shunts_add_or_subtract_and_may_be_inverted),
         TEST(when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named),
+        TEST(a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read),
+        TEST(more_solar_chargers_than_told_do_not_count),
+        TEST(absence_is_ignored_of_shunts_only),
+        TEST(without_victron_the_packs_own_current_stands),
         TEST(a_battery_shunt_alone_may_be_the_bank_current),
         TEST(charge_is_the_trapezoid_under_the_current),
         TEST(only_what_goes_in_pays_the_efficiency),
@@ -513,6 +692,10 @@ int main(void)
         TEST(an_unknown_current_or_time_that_runs_backwards_changes_nothing),
         TEST(the_counter_stays_between_empty_and_full),
         TEST(an_anchor_sets_it_and_is_said_once_per_arrival),
+        TEST(steady_charging_pays_the_efficiency_too),
+        TEST(empty_sets_it_to_0_and_full_wins_over_empty),
+        TEST(a_capacity_that_changes_keeps_the_soc_and_one_of_nothing_is_none),
+        TEST(a_counter_that_does_not_know_where_to_begin_knows_no_soc),
         TEST(time_to_go_is_known_while_discharging_only),
     };
 

@@ -424,6 +424,7 @@ static void a_month_above_max_cell_voltage_is_a_warning_that_tells_of_feed_in(vo
 
     expect_only(bench, own, SETTINGS_WARNING, "turns DC feed-in off every noon");
     assert_true(found(bench, SETTINGS_WARNING, "January 3.55, February 3.50, March 3.50, October 3.50"));
+    assert_true(found(bench, SETTINGS_WARNING, "November 3.50, December 3.55"));
     assert_false(found(bench, SETTINGS_WARNING, "April"));
     expect_good(bench, "OWN_CHARGE_PARAMETERS = False\n");
     expect_good(bench, "OWN_CHARGE_PARAMETERS = True\nMAX_CELL_VOLTAGE = 3.55\n");
@@ -1026,6 +1027,8 @@ static void lto_and_lfp_voltages_do_not_mix_in_our_own_charge_control(void **sta
     expect_error(bench, OWN MONTHS "MIN_CELL_VOLTAGE = 1.9\n", "MIN_CELL_VOLTAGE is 1.90 V and BALANCING");
     expect_error(bench, OWN "CHARGE_VOLTAGE_LIST = 3.4,3.4,3.4,3.4,3.4,3.4,2.4,3.4,3.4,3.4,3.4,3.4\n",
                  "2.40 V for July");
+    expect_error(bench, OWN "CHARGE_VOLTAGE_LIST = 3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,2.4\n",
+                 "2.40 V for December");
     expect_good(bench, OWN LTO_MONTHS
                 "BALANCING_VOLTAGE = 2.5\nMAX_CELL_VOLTAGE = 2.55\nMIN_CELL_VOLTAGE = 1.9\n"
                 "MIN_CELL_VOLTAGE_SOC_EMPTY = 1.9\n"); /* SOC_FULL, left at 3.45, decides nothing here */

@@ -11,6 +11,8 @@ static double contribution_A(const struct config *config, const struct source *s
 
     switch (source->kind) {
     case SOURCE_MULTI:
+        if (isnan(source->reading.connected))
+            return NAN; /* silence is not the word of a Multi that is off */
         return source->reading.connected == 1 ? source->reading.current_A : 0;
     case SOURCE_MPPT:
         return source->reading.current_A;

@@ -11,7 +11,7 @@
 
 /* What a current source is to the bank. */
 enum source_kind {
-    SOURCE_MULTI,         /* vebus: + into the battery; counts 0 while not connected */
+    SOURCE_MULTI,         /* vebus: + into the battery; counts 0 while it says that it is not connected */
     SOURCE_MPPT,          /* + into the battery */
     SOURCE_SHUNT_BATTERY, /* a shunt as battery monitor: + into the battery */
     SOURCE_SHUNT_LOAD,    /* a shunt as DC meter: + is what the load takes */

@@ -37,6 +37,7 @@ struct device {
     bool scanned;          /* has said all it has at least once */
     bool member;           /* a pack that is in the bank: it has shown a complete reading */
     bool stale;            /* it says and answers nothing: whoever has a clock decides */
+    bool asked;            /* for a sign of life, and has not given one yet */
     bool identity_changed; /* since the last devices_settle */
     uint64_t implausible_said[DEVICE_PATHS_MAX / 64]; /* a bit for each path, for the log */
     const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
