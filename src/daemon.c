@@ -8,20 +8,15 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "bus/items.h"
 #include "bus/loop.h"
 #include "bus/monitor.h"
 #include "bus/name.h"
 #include "clock.h"
-#include "core/aggregator.h"
+#include "engine.h"
 #include "log.h"
-#include "report.h"
-#include "roster.h"
 #include "settings.h"
+#include "silence.h"
 #include "state.h"
-#include "venus/devices.h"
-#include "venus/inputs.h"
-#include "venus/outputs.h"
 #include "venus/system_settings.h"
 #include "version.h"
 
@@ -29,11 +24,8 @@
 
 #define REJOIN_S 1.0
 
-enum { SOURCES_MAX = 64 };
-
 struct daemon {
     const struct daemon_options *options;
-    struct config config;
 
     uv_loop_t loop;
     uv_timer_t gather; /* from the first change of an instant to its calculation */
@@ -44,22 +36,13 @@ struct daemon {
     struct bus *bus;
     struct bus_name name;
     struct monitor *monitor;
-    struct items *items;
-    struct outputs *outputs;
-    struct inputs *inputs;
     struct system_settings system_settings;
 
-    struct devices devices;
-    struct roster roster;
-    struct aggregator aggregator;
-    struct aggregate aggregate;
+    struct engine engine;
     struct state state;
     struct clock clock;
-    struct report report;
     double bus_up_s;    /* when we came to this bus */
-    double all_lost_s;  /* since when no pack is there while we are on the bus; NAN = not so */
     int shown_instance; /* the one we have on the bus, -1 = not there */
-    bool packs_changed; /* the roster must be looked at */
     bool save_failed;
     bool taken_said; /* that another battery has our device instance */
 };
@@ -88,7 +71,7 @@ static void save_state(struct daemon *daemon)
 
 static void save_charge(struct daemon *daemon)
 {
-    const struct charge_counter *counter = &daemon->aggregator.charge;
+    const struct charge_counter *counter = &daemon->engine.aggregator.charge;
     bool resized;
 
     if (isnan(counter->charge_Ah) || isnan(counter->capacity_Ah))
@@ -99,7 +82,7 @@ static void save_charge(struct daemon *daemon)
     said_write(daemon, "the charge", state_write_charge(daemon->options->data_directory, &daemon->state));
     if (resized)
         save_state(daemon);
-    aggregator_charge_saved(&daemon->aggregator);
+    aggregator_charge_saved(&daemon->engine.aggregator);
 }
 
 static void save_instance(struct daemon *daemon)
@@ -113,8 +96,8 @@ static void save_instance(struct daemon *daemon)
 /* Balancing and the debt of the feed-in guard: to disk at their changes, and before what follows. */
 static void save_control(struct daemon *daemon)
 {
-    const struct balancing *balancing = &daemon->aggregator.control.balancing;
-    const struct feed_in *guard = &daemon->aggregator.feed_in;
+    const struct balancing *balancing = &daemon->engine.aggregator.control.balancing;
+    const struct feed_in *guard = &daemon->engine.aggregator.feed_in;
 
     daemon->state.balancing_state = (int)balancing->state;
     daemon->state.last_balancing_day = balancing->last_success_day;
@@ -127,15 +110,16 @@ static void save_control(struct daemon *daemon)
 
 static void restore_control(struct daemon *daemon)
 {
-    struct balancing *balancing = &daemon->aggregator.control.balancing;
+    struct balancing *balancing = &daemon->engine.aggregator.control.balancing;
 
     balancing->state = (enum balancing_state)daemon->state.balancing_state;
     balancing->last_success_day = daemon->state.last_balancing_day;
     balancing->age_days = daemon->state.balancing_age_days;
     balancing->seen_day = daemon->state.seen_day;
-    feed_in_init(&daemon->aggregator.feed_in, daemon->state.feed_in_debt, daemon->state.feed_in_held_s);
-    daemon->report.feed_in_state = (int)daemon->aggregator.feed_in.state;
-    daemon->report.balancing_state = (int)balancing->state;
+    feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt,
+                 daemon->state.feed_in_held_s);
+    daemon->engine.report.feed_in_state = (int)daemon->engine.aggregator.feed_in.state;
+    daemon->engine.report.balancing_state = (int)balancing->state;
     if (daemon->state.feed_in_debt)
         log_info(
             "DC feed-in is owed to the user from before the start: it is returned when the cells are calm");
@@ -143,18 +127,13 @@ static void restore_control(struct daemon *daemon)
 
 /* ---- our place on the bus ---- */
 
-static size_t packs_needed(const struct daemon *daemon)
-{
-    return daemon->config.nr_of_batteries == CONFIG_NOT_SET ? 1 : (size_t)daemon->config.nr_of_batteries;
-}
-
 static void show_identity(struct daemon *daemon)
 {
     char connection[64];
-    size_t packs = (size_t)daemon->aggregate.packs_online;
+    size_t packs = (size_t)daemon->engine.aggregate.packs_online;
 
     snprintf(connection, sizeof connection, "%zu pack%s on D-Bus", packs, packs == 1 ? "" : "s");
-    outputs_set_identity(daemon->outputs,
+    outputs_set_identity(daemon->engine.outputs,
                          &(struct outputs_identity){connection, daemon->system_settings.custom_name,
                                                     daemon->system_settings.instance});
 }
@@ -165,7 +144,7 @@ static void avoid_taken_instance(struct daemon *daemon)
     int wish = daemon->system_settings.instance;
     int instance = wish;
 
-    while (devices_instance_taken(&daemon->devices, instance))
+    while (devices_instance_taken(&daemon->engine.devices, instance))
         instance++;
     if (instance == wish)
         return;
@@ -199,7 +178,7 @@ static void on_name_acquired(void *ctx)
 {
     struct daemon *daemon = ctx;
 
-    items_take_changes(daemon->items, NULL, NULL);
+    items_take_changes(daemon->engine.items, NULL, NULL);
     save_instance(daemon);
     log_info("On the bus as %s, instance %d: choose it as battery monitor and controlling BMS",
              OUTPUTS_SERVICE, daemon->shown_instance);
@@ -212,99 +191,38 @@ static void on_name_taken(void *ctx)
               OUTPUTS_SERVICE);
 }
 
-/* All that is needed is here. Packs that were in the bank before the bus went are given a moment to be
- * found again, so that none of them is reported missing for a blink. */
-static bool is_ready(const struct daemon *daemon, double now)
+/* Packs that were in the bank before the bus went are given a moment to be found again, so that none of
+ * them is reported missing for a blink. */
+static bool has_settled(const struct daemon *daemon, double now)
 {
-    return daemon->aggregate.packs_online >= (double)packs_needed(daemon) &&
-           (daemon->aggregate.packs_missing < 1 || now - daemon->bus_up_s >= REJOIN_S);
+    return daemon->engine.aggregate.packs_missing < 1 || now - daemon->bus_up_s >= REJOIN_S;
 }
 
-/* Whether the bank may be shown: from the first whole bank on, and until 60 s after the last pack went. */
+/* From the first whole bank on, and until 60 s after the last pack went. */
 static void decide_presence(struct daemon *daemon, double now)
 {
-    bool shown = daemon->shown_instance >= 0;
-
-    if (!shown && is_ready(daemon, now)) {
-        daemon->all_lost_s = NAN;
-        enter_bus(daemon);
-    } else if (shown && daemon->aggregate.packs_online < 1) {
-        if (isnan(daemon->all_lost_s))
-            daemon->all_lost_s = now;
-        else if (now - daemon->all_lost_s >= AGGREGATOR_LOST_RELEASE_S)
-            leave_bus(daemon, "all packs are gone for a minute, Venus must protect the bank by itself");
-    } else {
-        daemon->all_lost_s = NAN;
+    switch (engine_presence(&daemon->engine, now, daemon->shown_instance >= 0)) {
+    case ENGINE_STAY:
+        break;
+    case ENGINE_ENTER:
+        if (has_settled(daemon, now))
+            enter_bus(daemon);
+        break;
+    case ENGINE_LEAVE:
+        leave_bus(daemon, "all packs are gone for a minute, Venus must protect the bank by itself");
+        break;
     }
 }
 
 /* ---- one pass ---- */
 
-static void show_packs(struct daemon *daemon)
-{
-    for (size_t i = 0; i < daemon->roster.count; i++) {
-        const struct roster_entry *entry = &daemon->roster.entry[i];
-        struct outputs_pack pack = {"", "", "", ""};
-
-        if (entry->used)
-            pack = (struct outputs_pack){entry->service, entry->name, entry->serial,
-                                         entry->present ? "online" : "missing"};
-        outputs_set_pack(daemon->outputs, i, &pack);
-    }
-}
-
-static void on_roster_event(void *ctx, enum roster_event event, const struct roster_entry *entry,
-                            const struct device *device)
-{
-    struct daemon *daemon = ctx;
-
-    report_pack(event, entry, device, &daemon->devices);
-}
-
-/* Comparing every pack with every other costs more than merging them: only when somebody came, went or
- * changed its name, and once a tick for those who are waited for. */
-static void look_at_roster(struct daemon *daemon, double now)
-{
-    if (!daemon->packs_changed)
-        return;
-    daemon->packs_changed = false;
-    if (roster_update(&daemon->roster, &daemon->devices, daemon->config.nr_of_batteries, now, on_roster_event,
-                      daemon)) {
-        show_packs(daemon);
-        if (daemon->config.send_cell_voltages)
-            outputs_forget_cells(daemon->outputs);
-    }
-}
-
-static void calculate(struct daemon *daemon, double now)
-{
-    const struct pack *packs[OUTPUTS_PACKS_MAX];
-    const struct source *sources[SOURCES_MAX];
-    struct source absent[CONFIG_NAMES_MAX];
-    const struct system_reading *system = devices_system(&daemon->devices);
-    const struct settings_reading *settings = devices_settings(&daemon->devices);
-    struct aggregator_input in = {.time_s = now, .packs = packs, .sources = sources};
-
-    in.pack_count = devices_packs(&daemon->devices, packs, OUTPUTS_PACKS_MAX);
-    in.source_count = devices_sources(&daemon->devices, absent, sources, SOURCES_MAX);
-    in.packs_missing = roster_missing(&daemon->roster);
-    in.low_soc = system && system->low_soc > 0;
-    in.today = clock_today(&daemon->clock, now);
-    in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
-    aggregator_step(&daemon->aggregator, &daemon->config, &in, &daemon->aggregate);
-
-    outputs_set(daemon->outputs, &daemon->aggregate);
-    if (daemon->config.send_cell_voltages)
-        outputs_set_cells(daemon->outputs, packs, in.pack_count);
-}
-
 /* What is owed stands on disk before feed-in is turned off: a power cut in between must not lose it. A
  * disk that is full does not stop us: the cell is worth more than the setting. */
 static void act_on_feed_in(struct daemon *daemon)
 {
-    const struct feed_in_output *feed_in = &daemon->aggregate.feed_in;
+    const struct feed_in_output *feed_in = &daemon->engine.aggregate.feed_in;
 
-    if (feed_in->store || daemon->aggregate.control.target.changed)
+    if (feed_in->store || daemon->engine.aggregate.control.target.changed)
         save_control(daemon);
     if (feed_in->action != FEED_IN_NOTHING)
         system_settings_set_feed_in(&daemon->system_settings, feed_in->action == FEED_IN_WRITE_1);
@@ -312,21 +230,21 @@ static void act_on_feed_in(struct daemon *daemon)
 
 static void update(struct daemon *daemon)
 {
+    struct engine *engine = &daemon->engine;
     double now = now_s();
+    struct calendar today = clock_today(&daemon->clock, now);
 
-    look_at_roster(daemon, now);
-    if (daemon->roster.count == 0)
-        return; /* nothing to say yet */
-    calculate(daemon, now);
+    if (!engine_step(engine, now, &today))
+        return;
     act_on_feed_in(daemon);
     decide_presence(daemon, now);
-    report_aggregate(&daemon->report, &daemon->config, &daemon->aggregator, &daemon->aggregate, now,
+    report_aggregate(&engine->report, &engine->config, &engine->aggregator, &engine->aggregate, now,
                      bus_name_is_ours(&daemon->name));
     if (bus_name_is_ours(&daemon->name)) {
         show_identity(daemon);
-        items_publish(daemon->items, daemon->bus);
+        items_publish(engine->items, daemon->bus);
     }
-    if (aggregator_charge_due(&daemon->aggregator, &daemon->config))
+    if (aggregator_charge_due(&engine->aggregator, &engine->config))
         save_charge(daemon);
 }
 
@@ -338,8 +256,8 @@ static void on_gather(uv_timer_t *timer)
 /* A battery that came after us with our number: Venus would see only one of the two. */
 static void watch_instance(struct daemon *daemon)
 {
-    bool taken =
-        daemon->shown_instance >= 0 && devices_instance_taken(&daemon->devices, daemon->shown_instance);
+    bool taken = daemon->shown_instance >= 0 &&
+                 devices_instance_taken(&daemon->engine.devices, daemon->shown_instance);
 
     if (taken && !daemon->taken_said)
         log_error(
@@ -349,46 +267,23 @@ static void watch_instance(struct daemon *daemon)
     daemon->taken_said = taken;
 }
 
-/* Silence alone is no fault: a resting pack changes nothing for minutes, but answers when it is asked. */
-static void watch_age(struct daemon *daemon, double now)
-{
-    for (size_t i = 0; i < monitor_count(daemon->monitor); i++) {
-        struct monitor_service *service = monitor_at(daemon->monitor, i);
-        struct device *device = service->user;
-        double age_s = now - service->heard_s;
-        bool quiet = age_s >= daemon->config.stale_after_s / 2.0;
-        bool stale;
-
-        if (!device || device->role != ROLE_PACK)
-            continue;
-        stale = device->asked && age_s >= daemon->config.stale_after_s; /* nobody is lost who was not asked */
-        device->asked = quiet;
-        if (quiet)
-            monitor_ask(daemon->monitor, service, NULL);
-        if (stale == device->stale)
-            continue;
-        device->stale = stale;
-        device->identity_changed = true;
-        devices_settle(&daemon->devices, device);
-    }
-}
-
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
     watch_instance(daemon);
-    watch_age(daemon, now_s());
+    silence_watch(daemon->monitor, &daemon->engine, now_s(), NULL, NULL);
 
-    daemon->packs_changed = true;
-    report_waiting(&daemon->report, &daemon->devices, packs_needed(daemon), daemon->shown_instance >= 0);
+    daemon->engine.packs_changed = true;
+    report_waiting(&daemon->engine.report, &daemon->engine.devices, engine_packs_needed(&daemon->engine),
+                   daemon->shown_instance >= 0);
     update(daemon);
 }
 
 static void schedule(struct daemon *daemon)
 {
     if (!uv_is_active((uv_handle_t *)&daemon->gather) && !daemon->stopping)
-        uv_timer_start(&daemon->gather, on_gather, (uint64_t)daemon->config.update_coalesce_ms, 0);
+        uv_timer_start(&daemon->gather, on_gather, (uint64_t)daemon->engine.config.update_coalesce_ms, 0);
 }
 
 /* ---- what the monitor hears ---- */
@@ -396,45 +291,26 @@ static void schedule(struct daemon *daemon)
 static const struct paths *on_wanted(void *ctx, const char *service)
 {
     struct daemon *daemon = ctx;
-    enum device_class device_class;
 
-    if (!devices_class_of(&daemon->config, service, &device_class))
-        return NULL;
-    return inputs_paths(daemon->inputs, device_class);
+    return engine_wants(&daemon->engine, service);
 }
 
 static void on_found(void *ctx, struct monitor_service *service)
 {
     struct daemon *daemon = ctx;
-    enum device_class device_class;
+    struct device *device = engine_here(&daemon->engine, service->name);
 
-    if (!devices_class_of(&daemon->config, service->name, &device_class))
-        return;
-    service->user = devices_add(&daemon->devices, service->name, device_class);
-    if (!service->user)
-        log_error("Too many devices: %s is left out", service->name);
-    if (device_class == CLASS_SETTINGS)
+    service->user = device;
+    if (device && device->device_class == CLASS_SETTINGS)
         system_settings_here(&daemon->system_settings);
 }
 
 static void on_value(void *ctx, struct monitor_service *service, int index, const struct value *value)
 {
     struct daemon *daemon = ctx;
-    struct device *device = service->user;
 
-    if (!device)
-        return;
-    switch (devices_store(&daemon->devices, device, index, value)) {
-    case INPUT_SAME:
-        break;
-    case INPUT_IMPLAUSIBLE:
-        report_implausible(daemon->inputs, device, index, paths_get(service->paths, (size_t)index), value);
+    if (service->user && engine_value(&daemon->engine, service->user, index, value))
         schedule(daemon);
-        break;
-    case INPUT_CHANGED:
-        schedule(daemon);
-        break;
-    }
 }
 
 static void on_settled(void *ctx, struct monitor_service *service, bool first)
@@ -444,12 +320,8 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
 
     if (!device)
         return;
-    if (first)
-        device->scanned = device->identity_changed = true;
-    if (devices_settle(&daemon->devices, device)) {
-        daemon->packs_changed = true;
+    if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
-    }
     if (device->role == ROLE_SETTINGS) {
         clock_set_zone(device->settings.time_zone);
         system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);
@@ -472,9 +344,8 @@ static void on_gone(void *ctx, struct monitor_service *service)
         return;
     if (device->role == ROLE_SETTINGS)
         system_settings_gone(&daemon->system_settings);
-    devices_remove(&daemon->devices, device);
+    engine_gone(&daemon->engine, device);
     service->user = NULL;
-    daemon->packs_changed = true;
     schedule(daemon);
 }
 
@@ -502,7 +373,7 @@ static int on_set(void *ctx, int item, const struct value *value)
 {
     struct daemon *daemon = ctx;
 
-    if (item != outputs_custom_name_item(daemon->outputs) || value->kind != VALUE_TEXT)
+    if (item != outputs_custom_name_item(daemon->engine.outputs) || value->kind != VALUE_TEXT)
         return 2;
     system_settings_set_name(&daemon->system_settings, value->text);
     log_info("The bank is named \"%s\" now", daemon->system_settings.custom_name);
@@ -535,7 +406,8 @@ static bool on_bus_message(void *ctx, DBusMessage *message)
 {
     struct daemon *daemon = ctx;
 
-    return monitor_message(daemon->monitor, message) || items_message(daemon->items, daemon->bus, message);
+    return monitor_message(daemon->monitor, message) ||
+           items_message(daemon->engine.items, daemon->bus, message);
 }
 
 /* ---- beginning and end ---- */
@@ -553,7 +425,7 @@ static void stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     save_charge(daemon);
-    if (daemon->config.own_charge_parameters || daemon->aggregator.feed_in.debt)
+    if (daemon->engine.config.own_charge_parameters || daemon->engine.aggregator.feed_in.debt)
         save_control(daemon);
     bus_name_release(&daemon->name);
     bus_flush(daemon->bus, true);
@@ -581,24 +453,24 @@ static void on_finding(void *ctx, enum settings_severity severity, const char *m
            "%s", message);
 }
 
-static bool read_settings(struct daemon *daemon)
+static bool read_settings(struct daemon *daemon, struct config *config)
 {
     int errors;
 
-    settings_default(&daemon->config);
+    settings_default(config);
     if (!daemon->options->settings_named && access(daemon->options->settings_path, F_OK) < 0) {
         log_info("%s is not there: every setting has its default", daemon->options->settings_path);
         if (daemon->options->log_level)
             log_set_level(*daemon->options->log_level);
         return true;
     }
-    errors = settings_read(daemon->options->settings_path, &daemon->config, on_finding, NULL);
+    errors = settings_read(daemon->options->settings_path, config, on_finding, NULL);
     if (errors > 0) {
         log_error("%s has %d error%s: not started. Mend it; `battery-aggregator check` tells when it is good",
                   daemon->options->settings_path, errors, errors == 1 ? "" : "s");
         return false;
     }
-    log_set_level(daemon->options->log_level ? *daemon->options->log_level : daemon->config.logging);
+    log_set_level(daemon->options->log_level ? *daemon->options->log_level : config->logging);
     return true;
 }
 
@@ -610,7 +482,7 @@ static void read_state(struct daemon *daemon)
 
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
-    aggregator_init(&daemon->aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
+    aggregator_init(&daemon->engine.aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
     restore_control(daemon);
 }
 
@@ -623,12 +495,6 @@ static bool build(struct daemon *daemon)
     const struct system_settings_client settings_client = {daemon, on_system_settings};
     int wish = daemon->state.device_instance >= 0 ? daemon->state.device_instance : OUTPUTS_INSTANCE_WISH;
 
-    daemon->inputs = inputs_new();
-    daemon->items = items_new(on_set, daemon);
-    daemon->outputs = daemon->items ? outputs_new(daemon->items) : NULL;
-    if (!daemon->inputs || !daemon->outputs)
-        return false;
-    devices_init(&daemon->devices, &daemon->config, daemon->inputs);
     daemon->bus = bus_new(&daemon->loop, daemon->options->bus_address, &bus_owner);
     if (!daemon->bus)
         return false;
@@ -642,7 +508,7 @@ static bool build(struct daemon *daemon)
 
 static void start_handles(struct daemon *daemon)
 {
-    uint64_t period_ms = (uint64_t)daemon->config.update_interval_data_s * 1000;
+    uint64_t period_ms = (uint64_t)daemon->engine.config.update_interval_data_s * 1000;
 
     uv_timer_init(&daemon->loop, &daemon->gather);
     uv_timer_init(&daemon->loop, &daemon->tick);
@@ -657,33 +523,35 @@ static void start_handles(struct daemon *daemon)
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
+    struct config config;
     int status = 1;
 
     if (!daemon)
         return status;
     daemon->options = options;
     daemon->shown_instance = -1;
-    daemon->all_lost_s = NAN;
-    if (!read_settings(daemon))
-        goto out;
+    if (!read_settings(daemon, &config)) {
+        free(daemon);
+        return status;
+    }
     log_info("battery-aggregator %s, settings %s, data in %s", VERSION, options->settings_path,
              options->data_directory);
-    read_state(daemon);
     uv_loop_init(&daemon->loop);
-    if (!build(daemon)) {
-        log_error("Out of memory");
-        goto out;
-    }
+    if (!engine_init(&daemon->engine, &config, on_set, daemon))
+        goto out_of_memory;
+    read_state(daemon);
+    if (!build(daemon))
+        goto out_of_memory;
     start_handles(daemon);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     uv_loop_close(&daemon->loop);
     status = 0;
+    goto out;
 
+out_of_memory:
+    log_error("Out of memory");
 out:
-    devices_clear(&daemon->devices);
-    outputs_free(daemon->outputs);
-    items_free(daemon->items);
-    inputs_free(daemon->inputs);
+    engine_free(&daemon->engine);
     free(daemon);
     return status;
 }

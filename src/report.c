@@ -92,9 +92,10 @@ void report_waiting(struct report *report, const struct devices *devices, size_t
     log_info("Waiting, not on the bus yet: %s", text);
 }
 
-void report_implausible(const struct inputs *inputs, struct device *device, int index, const char *path,
+void report_implausible(const struct inputs *inputs, struct device *device, int index,
                         const struct value *value)
 {
+    const char *path = paths_get(inputs_paths(inputs, device->device_class), (size_t)index);
     char range[48];
     char found[64];
     uint64_t bit = UINT64_C(1) << (index % 64);

@@ -33,7 +33,7 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
 void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown);
 
 /* A value that cannot be: said once for each path of a device. */
-void report_implausible(const struct inputs *inputs, struct device *device, int index, const char *path,
+void report_implausible(const struct inputs *inputs, struct device *device, int index,
                         const struct value *value);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */

@@ -1,0 +1,178 @@
+#include "engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "log.h"
+
+enum { SOURCES_MAX = 64 };
+
+bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx)
+{
+    memset(engine, 0, sizeof *engine);
+    engine->config = *config;
+    engine->all_lost_s = NAN;
+    aggregator_init(&engine->aggregator, NAN, NAN);
+    engine->inputs = inputs_new();
+    engine->items = items_new(set, ctx);
+    engine->outputs = engine->items ? outputs_new(engine->items) : NULL;
+    devices_init(&engine->devices, &engine->config, engine->inputs);
+    return engine->inputs && engine->outputs;
+}
+
+void engine_free(struct engine *engine)
+{
+    devices_clear(&engine->devices);
+    outputs_free(engine->outputs);
+    items_free(engine->items);
+    inputs_free(engine->inputs);
+}
+
+/* ---- what arrives ---- */
+
+const struct paths *engine_wants(const struct engine *engine, const char *service)
+{
+    enum device_class device_class;
+
+    if (!devices_class_of(&engine->config, service, &device_class))
+        return NULL;
+    return inputs_paths(engine->inputs, device_class);
+}
+
+struct device *engine_here(struct engine *engine, const char *service)
+{
+    enum device_class device_class;
+    struct device *device;
+
+    if (!devices_class_of(&engine->config, service, &device_class))
+        return NULL;
+    device = devices_add(&engine->devices, service, device_class);
+    if (!device)
+        log_error("Too many devices: %s is left out", service);
+    return device;
+}
+
+void engine_gone(struct engine *engine, struct device *device)
+{
+    devices_remove(&engine->devices, device);
+    engine->packs_changed = true;
+}
+
+bool engine_value(struct engine *engine, struct device *device, int index, const struct value *value)
+{
+    switch (devices_store(&engine->devices, device, index, value)) {
+    case INPUT_SAME:
+        return false;
+    case INPUT_IMPLAUSIBLE:
+        report_implausible(engine->inputs, device, index, value);
+        return true;
+    case INPUT_CHANGED:
+        break;
+    }
+    return true;
+}
+
+bool engine_settled(struct engine *engine, struct device *device, bool first)
+{
+    if (first)
+        device->scanned = device->identity_changed = true;
+    if (!devices_settle(&engine->devices, device))
+        return false;
+    engine->packs_changed = true;
+    return true;
+}
+
+void engine_stale(struct engine *engine, struct device *device, bool stale)
+{
+    if (stale == device->stale)
+        return;
+    device->stale = stale;
+    device->identity_changed = true;
+    engine_settled(engine, device, false);
+}
+
+/* ---- one pass ---- */
+
+static void show_packs(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->roster.count; i++) {
+        const struct roster_entry *entry = &engine->roster.entry[i];
+        struct outputs_pack pack = {"", "", "", ""};
+
+        if (entry->used)
+            pack = (struct outputs_pack){entry->service, entry->name, entry->serial,
+                                         entry->present ? "online" : "missing"};
+        outputs_set_pack(engine->outputs, i, &pack);
+    }
+}
+
+static void on_roster_event(void *ctx, enum roster_event event, const struct roster_entry *entry,
+                            const struct device *device)
+{
+    struct engine *engine = ctx;
+
+    report_pack(event, entry, device, &engine->devices);
+}
+
+/* Comparing every pack with every other costs more than merging them: only when somebody came, went or
+ * changed its name, and once a tick for those who are waited for. */
+static void look_at_roster(struct engine *engine, double now_s)
+{
+    if (!engine->packs_changed)
+        return;
+    engine->packs_changed = false;
+    if (roster_update(&engine->roster, &engine->devices, engine->config.nr_of_batteries, now_s,
+                      on_roster_event, engine)) {
+        show_packs(engine);
+        if (engine->config.send_cell_voltages)
+            outputs_forget_cells(engine->outputs);
+    }
+}
+
+bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
+{
+    const struct pack *packs[OUTPUTS_PACKS_MAX];
+    const struct source *sources[SOURCES_MAX];
+    struct source absent[CONFIG_NAMES_MAX];
+    const struct system_reading *system = devices_system(&engine->devices);
+    const struct settings_reading *settings = devices_settings(&engine->devices);
+    struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
+
+    look_at_roster(engine, now_s);
+    if (engine->roster.count == 0)
+        return false; /* nothing to say yet */
+    in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
+    in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
+    in.packs_missing = roster_missing(&engine->roster);
+    in.low_soc = system && system->low_soc > 0;
+    in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
+    aggregator_step(&engine->aggregator, &engine->config, &in, &engine->aggregate);
+
+    outputs_set(engine->outputs, &engine->aggregate);
+    if (engine->config.send_cell_voltages)
+        outputs_set_cells(engine->outputs, packs, in.pack_count);
+    return true;
+}
+
+/* ---- presence ---- */
+
+size_t engine_packs_needed(const struct engine *engine)
+{
+    return engine->config.nr_of_batteries == CONFIG_NOT_SET ? 1 : (size_t)engine->config.nr_of_batteries;
+}
+
+enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown)
+{
+    if (!shown) {
+        engine->all_lost_s = NAN;
+        return engine->aggregate.packs_online >= (double)engine_packs_needed(engine) ? ENGINE_ENTER
+                                                                                     : ENGINE_STAY;
+    }
+    if (engine->aggregate.packs_online >= 1) {
+        engine->all_lost_s = NAN;
+        return ENGINE_STAY;
+    }
+    if (isnan(engine->all_lost_s))
+        engine->all_lost_s = now_s;
+    return now_s - engine->all_lost_s >= AGGREGATOR_LOST_RELEASE_S ? ENGINE_LEAVE : ENGINE_STAY;
+}

@@ -1,0 +1,64 @@
+/* The rooms of venus/ and core/ put together: values of services in, limits and published items out, in
+ * whatever time the caller says. The daemon feeds it from the bus, replay from a recording. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+
+#include "bus/items.h"
+#include "core/aggregator.h"
+#include "report.h"
+#include "roster.h"
+#include "venus/devices.h"
+#include "venus/inputs.h"
+#include "venus/outputs.h"
+
+struct engine {
+    struct config config;
+    struct inputs *inputs;
+    struct items *items; /* what is published */
+    struct outputs *outputs;
+    struct devices devices;
+    struct roster roster;
+    struct aggregator aggregator;
+    struct aggregate aggregate; /* the result of the last step */
+    struct report report;
+    bool packs_changed; /* the roster must be looked at */
+    double all_lost_s;  /* since when no pack is there while we are shown; NAN = not so */
+};
+
+/* Builds the tables and the tree. set and ctx are for writes to our items, see items_new. The aggregator
+ * begins without a stored charge: call aggregator_init for another beginning. False when out of memory;
+ * engine_free is due in either case. */
+bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx);
+void engine_free(struct engine *engine);
+
+/* The paths that we read of a service; NULL = we do not read it. */
+const struct paths *engine_wants(const struct engine *engine, const char *service);
+
+/* A service comes, and goes. NULL when it is not wanted, or there are too many (said in the log). */
+struct device *engine_here(struct engine *engine, const char *service);
+void engine_gone(struct engine *engine, struct device *device);
+
+/* One value of it: index into engine_wants. True when something changed. */
+bool engine_value(struct engine *engine, struct device *device, int index, const struct value *value);
+
+/* The values of an instant of this device are in; first: all it has was said once. True when a role, a
+ * name or the membership changed. */
+bool engine_settled(struct engine *engine, struct device *device, bool first);
+
+/* It says and answers nothing (any more), by the caller's clock. */
+void engine_stale(struct engine *engine, struct device *device, bool stale);
+
+/* One pass: roster, aggregator_step, items. now_s is monotonic. False while no pack was ever there. */
+bool engine_step(struct engine *engine, double now_s, const struct calendar *today);
+
+/* Whether the bank may be shown. It is complete enough to enter when NR_OF_BATTERIES packs are there (one
+ * when unset); it is to leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
+enum engine_presence { ENGINE_STAY, ENGINE_ENTER, ENGINE_LEAVE };
+enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown);
+
+/* Packs that make the bank whole enough to begin. */
+size_t engine_packs_needed(const struct engine *engine);
+
+#endif
