@@ -15,8 +15,9 @@ struct calendar clock_day_at(struct clock *clock, double monotonic_s, double epo
 {
     struct calendar today = calendar_at(epoch_s, utc_offset_s);
     double offset_s = epoch_s - monotonic_s;
-    bool believable = today.trusted && epoch_s >= VERSION_EPOCH_S;
-    bool was_believable = clock->looked && clock->offset_s + monotonic_s >= VERSION_EPOCH_S;
+    double not_before_s = clock->not_before_s > 0 ? clock->not_before_s : VERSION_EPOCH_S;
+    bool believable = today.trusted && epoch_s >= not_before_s;
+    bool was_believable = clock->looked && clock->offset_s + monotonic_s >= not_before_s;
 
     if (was_believable && fabs(offset_s - clock->offset_s) > JUMP_S)
         clock->distrust_s = monotonic_s + DISTRUST_S;
@@ -26,14 +27,20 @@ struct calendar clock_day_at(struct clock *clock, double monotonic_s, double epo
     return today;
 }
 
+long clock_utc_offset_s(double epoch_s)
+{
+    time_t seconds = (time_t)epoch_s;
+    struct tm local;
+
+    return localtime_r(&seconds, &local) ? local.tm_gmtoff : 0;
+}
+
 struct calendar clock_today(struct clock *clock, double monotonic_s)
 {
     struct timespec now;
-    struct tm local;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &local);
-    return clock_day_at(clock, monotonic_s, (double)now.tv_sec, local.tm_gmtoff);
+    return clock_day_at(clock, monotonic_s, (double)now.tv_sec, clock_utc_offset_s((double)now.tv_sec));
 }
 
 void clock_set_zone(const char *zone)

@@ -7,10 +7,18 @@
 enum { LINE_MAX_BYTES = 1024 };
 
 static enum log_level threshold = LOG_INFO;
+static bool to_stderr;
+static const char *stamp;
 
 void log_set_level(enum log_level level)
 {
     threshold = level;
+}
+
+void log_to_stderr(const char *text)
+{
+    to_stderr = true;
+    stamp = text;
 }
 
 /* Names and texts come from the bus: no line of theirs may look like one of ours. */
@@ -39,6 +47,10 @@ void log_at(enum log_level level, const char *format, ...)
     if (length >= (int)sizeof line)
         memcpy(line + sizeof line - sizeof "...", "...", sizeof "...");
     replace_control_characters(line);
+    if (to_stderr) {
+        fprintf(stderr, "%s%s%s%s\n", stamp ? stamp : "", stamp ? " " : "", prefixes[level], line);
+        return;
+    }
     printf("%s%s\n", prefixes[level], line); /* in one write: stdout is buffered by line or more */
     fflush(stdout);
 }

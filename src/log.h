@@ -5,6 +5,9 @@
 #include "core/config.h"
 
 void log_set_level(enum log_level level);
+
+/* To stderr instead, each line after *stamp (NULL = none): for commands whose stdout is their result. */
+void log_to_stderr(const char *stamp);
 void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)

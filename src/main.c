@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands/arguments.h"
 #include "commands/check.h"
+#include "commands/record.h"
+#include "commands/release.h"
+#include "commands/replay.h"
 #include "commands/status.h"
 #include "daemon.h"
 #include "version.h"
@@ -27,6 +31,10 @@ static const char usage[] =
     "    --watch          a line a second\n"
     "    --table          with a row a pack, redrawn in place on a terminal\n"
     "    --json           for programs\n"
+    "\n"
+    "  record [FILE]      write what the daemon reads on the live bus, until it is stopped\n"
+    "  replay [FILE]      what the daemon would have published for a recording (FILE or stdin), on stdout\n"
+    "  release            return DC feed-in to the user, when the daemon that owes it does not run\n"
     "\n"
     "See battery-aggregator(1) and battery-aggregator-settings(5).\n";
 
@@ -113,6 +121,17 @@ static int take_option(struct arguments *arguments, int option, const char *valu
     }
 }
 
+static bool takes_file(const char *command)
+{
+    static const char *const commands[] = {"check", "replay", "record"};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (command && strcmp(command, commands[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int parse(struct arguments *arguments, int argc, char *argv[])
 {
     int option;
@@ -126,11 +145,37 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
     }
     if (optind < argc)
         arguments->command = argv[optind++];
-    if (optind < argc && arguments->command && strcmp(arguments->command, "check") == 0)
+    if (optind < argc && takes_file(arguments->command))
         arguments->file = argv[optind++];
     if (optind < argc)
         return refuse("one argument too many", argv[optind]);
     return -1;
+}
+
+static int run(const struct arguments *arguments)
+{
+    const struct command_arguments command = {
+        .settings_path = arguments->daemon.settings_path,
+        .settings_named = arguments->daemon.settings_named,
+        .bus_address = arguments->daemon.bus_address,
+        .data_directory = arguments->daemon.data_directory,
+        .log_level = arguments->daemon.log_level,
+        .file = arguments->file,
+    };
+
+    if (!arguments->command)
+        return daemon_run(&arguments->daemon);
+    if (strcmp(arguments->command, "check") == 0)
+        return command_check(command.file ? command.file : command.settings_path);
+    if (strcmp(arguments->command, "status") == 0)
+        return command_status(&arguments->status);
+    if (strcmp(arguments->command, "replay") == 0)
+        return command_replay(&command);
+    if (strcmp(arguments->command, "record") == 0)
+        return command_record(&command);
+    if (strcmp(arguments->command, "release") == 0)
+        return command_release(&command);
+    return refuse("unknown command (check, status, record, replay or release)", arguments->command);
 }
 
 int main(int argc, char *argv[])
@@ -145,11 +190,5 @@ int main(int argc, char *argv[])
     if (!arguments.daemon.settings_path)
         arguments.daemon.settings_path = default_settings;
 
-    if (!arguments.command)
-        return daemon_run(&arguments.daemon);
-    if (strcmp(arguments.command, "check") == 0)
-        return command_check(arguments.file ? arguments.file : arguments.daemon.settings_path);
-    if (strcmp(arguments.command, "status") == 0)
-        return command_status(&arguments.status);
-    return refuse("unknown command (check or status)", arguments.command);
+    return run(&arguments);
 }

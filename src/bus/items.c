@@ -382,6 +382,16 @@ const char *items_text(const struct items *items, int index, char *buf)
     return buf;
 }
 
+const char *items_number(const struct items *items, int index, char *buf)
+{
+    const struct item *item = &items->item[index];
+
+    *buf = '\0';
+    if (item->known && item->def.type != 's')
+        number_text(buf, item->number, item->def.type == 'i' ? 0 : item->def.decimals);
+    return buf;
+}
+
 size_t items_take_changes(struct items *items, void (*each)(void *ctx, int item), void *ctx)
 {
     size_t count = items->change_count;

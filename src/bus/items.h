@@ -53,6 +53,9 @@ const char *items_path(const struct items *items, int item);
 /* Text for a person ("52.91V", "---"); buf must hold ITEMS_TEXT_MAX. Returns buf. */
 const char *items_text(const struct items *items, int item, char *buf);
 
+/* The number alone, with its decimals ("52.91"); buf as above. "" when it is invalid or a text. */
+const char *items_number(const struct items *items, int item, char *buf);
+
 /* Calls each for every item that changed since the last call, and forgets the changes. The number of
  * them. For those who have no bus. */
 size_t items_take_changes(struct items *items, void (*each)(void *ctx, int item), void *ctx);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus/loop.h"
 #include "bus/paths.h"
 #include "bus/tree.h"
+#include "commands/connect.h"
 #include "commands/status_view.h"
 #include "core/alarms.h"
 #include "venus/inputs.h"
@@ -96,24 +96,14 @@ static void list_bank_paths(struct status_reader *reader)
 struct status_reader *status_reader_new(const char *address)
 {
     struct status_reader *reader = calloc(1, sizeof *reader);
-    DBusError error = DBUS_ERROR_INIT;
 
     if (!reader)
         return NULL;
-    if (!address)
-        address = bus_default_address();
     list_bank_paths(reader);
     reader->bank = paths_new(reader->list, BANK_PATHS);
     reader->pack = paths_new(pack_numbers, PACK_NUMBERS);
-    reader->connection = dbus_connection_open_private(address, &error);
-    if (reader->connection)
-        dbus_connection_set_exit_on_disconnect(reader->connection, FALSE);
-    if (!reader->bank || !reader->pack || !reader->connection ||
-        !dbus_bus_register(reader->connection, &error)) {
-        fprintf(stderr,
-                "battery-aggregator: no D-Bus at %s (%s). Is it running? Another one is named by --bus\n",
-                address, dbus_error_is_set(&error) ? error.message : "out of memory");
-        dbus_error_free(&error);
+    reader->connection = connect_bus(address);
+    if (!reader->bank || !reader->pack || !reader->connection) {
         status_reader_free(reader);
         return NULL;
     }
@@ -122,10 +112,7 @@ struct status_reader *status_reader_new(const char *address)
 
 void status_reader_free(struct status_reader *reader)
 {
-    if (reader->connection) {
-        dbus_connection_close(reader->connection);
-        dbus_connection_unref(reader->connection);
-    }
+    connect_close(reader->connection);
     paths_free(reader->bank);
     paths_free(reader->pack);
     free(reader);
