@@ -103,7 +103,7 @@ static void say_not_allowed(struct reader *reader, const struct key *key, const 
 
     say(reader, SETTINGS_ERROR, given->line, "%s = '%.80s'%s: %s. Allowed: %s%s%s", key->name, given->value,
         strlen(given->value) > 80 ? "..." : "", why, settings_key_range(key, range, sizeof range),
-        *key->unit ? " " : "", key->unit);
+        *settings_key_unit(key) ? " " : "", settings_key_unit(key));
 }
 
 static void say_unknown(struct reader *reader, const char *name)
@@ -525,9 +525,14 @@ void settings_each_key(void (*each)(void *ctx, const struct settings_key_help *k
     for (size_t i = 0; i < settings_key_count; i++) {
         const struct key *key = &settings_keys[i];
         char range[96];
-        struct settings_key_help help = {
-            key->section, key->name,         key->alias, settings_key_range(key, range, sizeof range),
-            key->unit,    key->default_text, key->help,  key->type == KEY_NOT_NEEDED};
+        struct settings_key_help help = {key->section,
+                                         key->name,
+                                         key->alias,
+                                         settings_key_range(key, range, sizeof range),
+                                         settings_key_unit(key),
+                                         key->default_text,
+                                         key->help,
+                                         key->type == KEY_NOT_NEEDED};
 
         each(ctx, &help);
     }

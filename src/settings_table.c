@@ -125,7 +125,11 @@ const struct key settings_keys[] = {
      "pack in float does not stop the others from balancing. A pack with a cell at MAX_CELL_VOLTAGE still "
      "pulls it down."},
 
-    {control, "FEED_IN_RETURN", NULL, KEY_RULE, AT(feed_in_return), 0, 0, 0, "", "calm",
+    {control, "CVL_CONTROL", NULL, KEY_CHOICE, AT(cvl_control), 0, 0, 0, "smooth or reference", "smooth",
+     "How CVL gives way to the highest cell (OWN_CHARGE_PARAMETERS = True). smooth: ahead of the peak, so "
+     "that the cell stays a few mV under MAX_CELL_VOLTAGE and chargers do not hunt; reference: by what the "
+     "cells are above MAX_CELL_VOLTAGE, once they are, as dbus-aggregate-batteries does it."},
+    {control, "FEED_IN_RETURN", NULL, KEY_CHOICE, AT(feed_in_return), 0, 0, 0, "calm or balanced", "calm",
      "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE or a pack blocks charging "
      "(OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
      "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
@@ -273,12 +277,17 @@ const char *settings_key_range(const struct key *key, char *buf, size_t size)
     case KEY_LEVEL:
         snprintf(buf, size, "ERROR, WARNING, INFO or DEBUG");
         break;
-    case KEY_RULE:
-        snprintf(buf, size, "calm or balanced");
+    case KEY_CHOICE:
+        snprintf(buf, size, "%s", key->unit);
         break;
     case KEY_NOT_NEEDED:
         snprintf(buf, size, "anything");
         break;
     }
     return buf;
+}
+
+const char *settings_key_unit(const struct key *key)
+{
+    return key->type == KEY_CHOICE ? "" : key->unit;
 }

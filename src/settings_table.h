@@ -20,7 +20,7 @@ enum key_type {
     KEY_CURVE_Y,   /* struct curve: its shares */
     KEY_SHUNTS,    /* no, all, or a list of instances or names */
     KEY_LEVEL,     /* enum log_level */
-    KEY_RULE,      /* enum feed_in_rule */
+    KEY_CHOICE,    /* an enum; `unit` has its words in order: "degrade, hold or stop" */
     KEY_NOT_NEEDED /* accepted and ignored */
 };
 
@@ -48,5 +48,8 @@ const struct key *settings_nearest_key(const char *name);
 
 /* What is allowed, for messages and documentation: "0 to 1000", "True or False". Returns buf. */
 const char *settings_key_range(const struct key *key, char *buf, size_t size);
+
+/* The unit of a number, "" where there is none. */
+const char *settings_key_unit(const struct key *key);
 
 #endif

@@ -209,13 +209,34 @@ static bool parse_level(const char *text, enum log_level *level)
     return false;
 }
 
-static bool parse_rule(const char *text, enum feed_in_rule *rule)
+/* One of "smooth or reference", "degrade, hold or stop": its place in the list. */
+static bool parse_choice(const char *text, const char *words, int *choice)
 {
-    bool calm = strcasecmp(text, "calm") == 0;
+    size_t length = strlen(text);
 
-    *rule = calm ? FEED_IN_RETURN_CALM : FEED_IN_RETURN_BALANCED;
-    return calm || strcasecmp(text, "balanced") == 0;
+    for (*choice = 0; *words; (*choice)++) {
+        size_t word = strcspn(words, ", ");
+
+        if (word == length && strncasecmp(text, words, word) == 0)
+            return true;
+        words += word;
+        words += strspn(words, ", ");
+        if (strncmp(words, "or ", 3) == 0)
+            words += 3;
+    }
+    return false;
 }
+
+static bool store_choice(const struct key *key, const char *text, void *member)
+{
+    int choice;
+
+    if (!parse_choice(text, key->unit, &choice))
+        return false;
+    memcpy(member, &choice, sizeof choice);
+    return true;
+}
+_Static_assert(sizeof(enum cvl_control) == sizeof(int), "a choice is stored as the number of its word");
 
 /* ---- texts ---- */
 
@@ -315,8 +336,8 @@ const char *settings_value_store(const struct key *key, const char *text, struct
         return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
     case KEY_LEVEL:
         return parse_level(text, member) ? NULL : "no log level";
-    case KEY_RULE:
-        return parse_rule(text, member) ? NULL : "neither calm nor balanced";
+    case KEY_CHOICE:
+        return store_choice(key, text, member) ? NULL : "none of the words that are known";
     case KEY_NOT_NEEDED:
         break;
     }

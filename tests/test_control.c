@@ -16,6 +16,7 @@ static int setup(void **state)
     (void)state;
     packs_init(&packs);
     config_lto(&config);
+    config.cvl_control = CVL_REFERENCE;
     control_init(&control);
     control.balancing.age_days = 0;
     return 0;

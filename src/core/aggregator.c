@@ -149,7 +149,8 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct aggregate *out)
 {
-    const struct control_input control = {in->time_s, in->today, in->packs, in->pack_count, &out->bank};
+    const struct control_input control = {in->time_s,     in->today,  in->packs,
+                                          in->pack_count, &out->bank, aggregator->feed_in.debt};
 
     memset(&out->control, 0, sizeof out->control);
     if (in->pack_count == 0) {

@@ -22,6 +22,9 @@ struct name_list {
     char name[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX];
 };
 
+/* How CVL gives way to the highest cell. */
+enum cvl_control { CVL_SMOOTH, CVL_REFERENCE };
+
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 struct config {
@@ -75,6 +78,7 @@ struct config {
     struct curve charge_curve;    /* cell voltage V -> share of max_charge_current_A */
     struct curve discharge_curve; /* cell voltage V -> share of max_discharge_current_A */
     bool keep_max_cvl;
+    enum cvl_control cvl_control;
     enum feed_in_rule feed_in_return;
     double feed_in_min_hold_s;
 

@@ -15,6 +15,8 @@ void control_init(struct control *control)
 {
     memset(control, 0, sizeof *control);
     balancing_init(&control->balancing);
+    smooth_init(&control->smooth);
+    control->last_time_s = NAN;
 }
 
 double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n)
@@ -72,24 +74,77 @@ static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
     return voltage_V - fmax(above_V, pack_highest_cell_V(pack, NULL) - max_cell_V);
 }
 
-static void limit_voltage(const struct config *config, const struct control_input *in,
-                          const struct cell *highest, struct control_output *out)
+/* How far the highest cell of a pack is above the mean of its cells. */
+static double pack_spread_V(const struct pack *pack, double cells)
+{
+    double voltage_V = pack_now_or_last(pack_cells_sum_V(&pack->reading), pack->last.cells_sum_V);
+
+    return pack_highest_cell_V(pack, NULL) - voltage_V / cells;
+}
+
+static double limit_smoothly(struct control *control, const struct config *config,
+                             const struct control_input *in, const struct cell *highest, double target_V)
+{
+    struct smooth_input smooth = {.time_s = in->time_s,
+                                  .highest_V = highest->voltage_V,
+                                  .spread_V = NAN,
+                                  .cells = control_cells_in_series(config, in->packs, in->pack_count),
+                                  .target_V = target_V,
+                                  .limit_V = config->max_cell_voltage_V,
+                                  .holding = in->holding};
+
+    for (size_t i = 0; i < in->pack_count; i++)
+        smooth.spread_V = fmax(smooth.spread_V, pack_spread_V(in->packs[i], smooth.cells));
+    return smooth_step(&control->smooth, &smooth);
+}
+
+static double limit_as_reference(const struct config *config, const struct control_input *in, double target_V)
+{
+    double lowest_V = target_V;
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        double voltage_V = pack_peak_voltage_V(in->packs[i], config->max_cell_voltage_V);
+
+        if (voltage_V < lowest_V)
+            lowest_V = voltage_V;
+    }
+    return lowest_V;
+}
+
+static void limit_voltage(struct control *control, const struct config *config,
+                          const struct control_input *in, const struct cell *highest,
+                          struct control_output *out)
 {
     struct limit *limit = &out->limits.charge_voltage;
+    bool smooth = config->cvl_control == CVL_SMOOTH;
     char text[LIMIT_REASON_MAX];
 
     limit->value = out->target.voltage_V;
     snprintf(limit->reason, sizeof limit->reason, "%s", out->target.reason);
-    if (!out->peaking)
+    if (smooth)
+        limit->value = limit_smoothly(control, config, in, highest, out->target.voltage_V);
+    else if (out->peaking)
+        limit->value = limit_as_reference(config, in, out->target.voltage_V);
+    if (!out->peaking && !(limit->value < out->target.voltage_V))
         return;
-    for (size_t i = 0; i < in->pack_count; i++) {
-        double voltage_V = pack_peak_voltage_V(in->packs[i], config->max_cell_voltage_V);
-
-        if (voltage_V < limit->value)
-            limit->value = voltage_V;
-    }
     cell_text(highest, text, sizeof text);
-    snprintf(limit->reason, sizeof limit->reason, "Cell peak: %.100s", text);
+    snprintf(limit->reason, sizeof limit->reason, "%s: %.100s", out->peaking ? "Cell peak" : "Highest cell",
+             text);
+}
+
+/* The reference's danger is one sample at the limit. With a set point a few mV below, noise alone touches
+ * it now and then: there it must stay, or be well above. */
+static bool is_peaking(struct control *control, const struct config *config, const struct control_input *in,
+                       double highest_V)
+{
+    double over_V = highest_V - config->max_cell_voltage_V;
+    double dt_s = in->time_s > control->last_time_s ? in->time_s - control->last_time_s : 0;
+
+    control->last_time_s = in->time_s;
+    control->peak_s = over_V >= 0 ? control->peak_s + dt_s : 0;
+    if (config->cvl_control == CVL_REFERENCE)
+        return over_V >= 0;
+    return over_V >= CONTROL_PEAK_V || control->peak_s >= CONTROL_PEAK_S;
 }
 
 static const struct pack *find_blocking(const struct control_input *in, bool (*blocks)(const struct pack *))
@@ -185,11 +240,11 @@ void control_step(struct control *control, const struct config *config, const st
         out->limits.discharge_current.value = NAN;
         return;
     }
-    out->peaking = highest.voltage_V >= config->max_cell_voltage_V;
+    out->peaking = is_peaking(control, config, in, highest.voltage_V);
     out->cells_calm = highest.voltage_V <= config->max_cell_voltage_V - CONTROL_CALM_V;
     out->balanced = highest.voltage_V <= config->max_cell_voltage_V &&
                     in->bank->cell_voltage_diff_V < config->cell_diff_max_V;
-    limit_voltage(config, in, &highest, out);
+    limit_voltage(control, config, in, &highest, out);
     limit_charge(config, in, &highest, &lowest, &out->limits);
     limit_discharge(control, config, in, &lowest, &out->limits);
 }

@@ -11,10 +11,14 @@
 #include "core/bank.h"
 #include "core/config.h"
 #include "core/limits.h"
+#include "core/smooth.h"
 
 struct control {
     struct balancing balancing;
-    bool empty; /* the lowest cell was at MIN_CELL_VOLTAGE and has not recovered yet */
+    struct smooth smooth;
+    double peak_s;      /* how long the highest cell has been at MAX_CELL_VOLTAGE or above */
+    double last_time_s; /* NAN before the first step */
+    bool empty;         /* the lowest cell was at MIN_CELL_VOLTAGE and has not recovered yet */
 };
 
 struct control_input {
@@ -23,22 +27,27 @@ struct control_input {
     const struct pack *const *packs;
     size_t pack_count;
     const struct bank *bank; /* merged from them */
+    bool holding;            /* DC feed-in is held off, and owed */
 };
 
 struct control_output {
     struct limits limits;
     struct balancing_target target;
-    bool peaking;    /* the highest cell is at MAX_CELL_VOLTAGE or above */
+    bool peaking;    /* the highest cell is in danger: at MAX_CELL_VOLTAGE or above (smooth: for
+                        CONTROL_PEAK_S, or CONTROL_PEAK_V above it) */
     bool cells_calm; /* the highest cell is known and CONTROL_CALM_V under it */
     bool balanced;   /* no cell above it and the difference under CELL_DIFF_MAX */
 };
 
 #define CONTROL_CALM_V 0.010
+#define CONTROL_PEAK_V 0.003
+#define CONTROL_PEAK_S 3.0
 
 void control_init(struct control *control);
 
-/* CVL: the target of the day (balancing.h); while a cell peaks the lowest over the packs of
- *   (sum of its cells - sum over its cells of max(0, cell - MAX_CELL_VOLTAGE)), never above the target.
+/* CVL: the target of the day (balancing.h), and below it as the highest cell demands. CVL_CONTROL = smooth:
+ *   see smooth.h. reference: while a cell peaks the lowest over the packs of (sum of its cells - sum over
+ *   its cells of max(0, cell - MAX_CELL_VOLTAGE)).
  * CCL: 0 when a pack blocks charging, else MAX_CHARGE_CURRENT times the lower of the charge curve at the
  *   highest and at the lowest cell.
  * DCL: 0 when a pack blocks discharging, or from MIN_CELL_VOLTAGE until the lowest cell is above

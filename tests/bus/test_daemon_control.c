@@ -58,13 +58,27 @@ static void a_peaking_cell_pulls_the_voltage_down_and_says_which_it_is(void **st
 {
     struct harness *h = *state;
 
-    start(h, "");
+    harness_pack_add(h, "ttyUSB0", CALM);
+    harness_daemon_start(h, OWN_CONTROL "CVL_CONTROL = reference\n");
+    harness_await_aggregate(h);
     harness_pack_set(h, "ttyUSB0", PEAK);
     harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.45);
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
     assert_non_null(strstr(harness_string(h, "/Info/ChargeMode"), "Cell peak"));
     harness_pack_set(h, "ttyUSB0", CALM);
     harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.04);
+}
+
+/* The smooth control knows what the bank has: CVL goes below it, so that charging ends, but not far. */
+static void a_peaking_cell_ends_charging_without_emptying_the_bank(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "");
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_await_number(h, "/Info/MaxChargeVoltage", 54.26, 0.24);
+    assert_non_null(strstr(harness_string(h, "/Info/ChargeMode"), "Cell peak: ttyUSB0"));
 }
 
 static void an_empty_cell_stops_discharging_until_it_has_recovered(void **state)
@@ -160,7 +174,8 @@ static void without_a_settings_service_everything_else_works(void **state)
     harness_pack_add(h, "ttyUSB0", PEAK);
     harness_daemon_start(h, OWN_CONTROL);
     harness_await_aggregate(h);
-    harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.45);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_await_number(h, "/Info/MaxChargeVoltage", 54.26, 0.24);
 }
 
 int main(void)
@@ -168,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         harness_test(limits_are_those_of_the_settings_not_of_the_packs),
         harness_test(a_peaking_cell_pulls_the_voltage_down_and_says_which_it_is),
+        harness_test(a_peaking_cell_ends_charging_without_emptying_the_bank),
         harness_test(an_empty_cell_stops_discharging_until_it_has_recovered),
         harness_test(a_pack_that_blocks_charging_stops_it),
         harness_test(feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm),

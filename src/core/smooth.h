@@ -1,0 +1,45 @@
+/* A CVL that keeps the highest cell a few mV under its limit, ahead of the peak and without hunting. It
+ * asks which voltage of the bank would bring the highest cell there, and moves down at once and up late. */
+#ifndef CORE_SMOOTH_H
+#define CORE_SMOOTH_H
+
+#include <stdbool.h>
+
+/* Begin with smooth_init. */
+struct smooth {
+    double last_time_s; /* NAN before the first step */
+    double highest_V;   /* of the cells, freed of noise */
+    double rise_V_s;    /* how fast it rises */
+    double spread_V;    /* highest cell over the mean of its pack: freed of noise, ... */
+    double spread_slow_V;
+    double margin_V;  /* of the set point under the limit: learned from what went over */
+    double excess_V;  /* what the peak that lasts went over at most */
+    double voltage_V; /* the CVL, while it limits */
+    bool limiting;
+    bool rising;   /* the last move was up */
+    double ups;    /* how many turns upwards are allowed now */
+    double down_s; /* time since the last move down */
+    double calm_s; /* how long the highest cell has been far from the limit */
+};
+
+struct smooth_input {
+    double time_s;    /* monotonic */
+    double highest_V; /* highest cell of the bank, known */
+    double spread_V;  /* the largest over the packs of (highest cell - mean of the pack's cells); NAN =
+                         unknown, the last one stands */
+    double cells;     /* in series */
+    double target_V;  /* never above it, V of the bank */
+    double limit_V;   /* MAX_CELL_VOLTAGE */
+    bool holding;     /* DC feed-in is held off: make the cells calm, so that it can be returned */
+};
+
+void smooth_init(struct smooth *smooth);
+
+/* The CVL. smooth->limiting tells whether it is below the target because of a cell.
+ *   CVL = n (s - d - p), where s is the set point (limit - margin), d the spread and p what the highest
+ *   cell would be above s in SMOOTH_AHEAD_S at the rate at which it rises.
+ * d hardly depends on the current, so a cloud does not move CVL and the charger's lag is not in the loop.
+ * Down at once; up at most 3 mV/s, and a turn upwards at most every half hour. */
+double smooth_step(struct smooth *smooth, const struct smooth_input *in);
+
+#endif
