@@ -116,6 +116,7 @@ static void restore_control(struct daemon *daemon)
     balancing->last_success_day = daemon->state.last_balancing_day;
     balancing->age_days = daemon->state.balancing_age_days;
     balancing->seen_day = daemon->state.seen_day;
+    balancing->day_of_year = daemon->state.balancing_day_of_year;
     feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt,
                  daemon->state.feed_in_held_s);
     daemon->engine.report.feed_in_state = (int)daemon->engine.aggregator.feed_in.state;

@@ -6,7 +6,8 @@ static void watch_one(struct monitor *monitor, struct engine *engine, struct mon
     struct device *device = service->user;
     double age_s = now_s - service->heard_s;
     bool quiet = age_s >= engine->config.stale_after_s / 2.0;
-    bool stale = device->asked && age_s >= engine->config.stale_after_s; /* nobody is lost who was not asked */
+    bool stale =
+        device->asked && age_s >= engine->config.stale_after_s; /* nobody is lost who was not asked */
 
     device->asked = quiet;
     if (quiet)

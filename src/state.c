@@ -15,6 +15,7 @@
 
 #define CHARGE_FILE "charge"
 #define STATE_FILE "state.ini"
+#define PYTHON_CHARGE_FILE "storedvalue_charge"
 #define STATE_SECTION "state"
 #define CHARGE_LARGEST_AH 1e6
 
@@ -244,6 +245,42 @@ static bool parse_first_number(const char *text, double *number)
            strchr(" \t\r\n", *end) && isfinite(*number);
 }
 
+/* A number in a small file of the Python service, left as it is. */
+static bool read_python_number(const char *directory, const char *name, double *number)
+{
+    char content[CONTENT_BYTES_MAX];
+
+    return read_file(directory, name, content, sizeof content) > 0 && parse_first_number(content, number);
+}
+
+/* Taken over when there is no charge of ours yet. */
+static bool read_python_charge(const char *directory, struct state *state)
+{
+    char path[PATH_BYTES_MAX];
+    double charge_Ah;
+
+    snprintf(path, sizeof path, "%s/%s", directory, CHARGE_FILE);
+    if (access(path, F_OK) == 0 || !read_python_number(directory, PYTHON_CHARGE_FILE, &charge_Ah) ||
+        charge_Ah < 0 || charge_Ah > CHARGE_LARGEST_AH)
+        return false;
+    state->charge_Ah = charge_Ah;
+    return true;
+}
+
+/* The Python service stores the day of the year of its last balancing: taken over while we have no date. */
+static void read_python_balancing(const char *directory, struct state *state)
+{
+    static const char *const names[] = {"last_balancing", "storedvalue_last_balancing"};
+    double day;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && state->last_balancing_day == CALENDAR_NONE; i++) {
+        if (!read_python_number(directory, names[i], &day) || day < 1 || day > 366 || day != floor(day))
+            continue;
+        state->balancing_day_of_year = (int)day;
+        return;
+    }
+}
+
 static void read_charge(const char *directory, struct state *state, struct note *note)
 {
     static const char instead[] = "the counter begins with the SoC of the packs";
@@ -252,8 +289,11 @@ static void read_charge(const char *directory, struct state *state, struct note 
     double charge_Ah;
     size_t blank;
     int shown;
-    ssize_t length = read_or_note(directory, CHARGE_FILE, content, sizeof content, instead, note);
+    ssize_t length;
 
+    if (read_python_charge(directory, state))
+        return;
+    length = read_or_note(directory, CHARGE_FILE, content, sizeof content, instead, note);
     if (length < 0)
         return;
     if (strlen(content) == (size_t)length && parse_first_number(content, &charge_Ah) &&
@@ -380,5 +420,6 @@ enum state_finding state_read(const char *directory, struct state *state, char *
     check_directory(directory, &note);
     read_charge(directory, state, &note);
     read_state_ini(directory, state, &note);
+    read_python_balancing(directory, state);
     return note.worst;
 }

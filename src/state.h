@@ -1,4 +1,5 @@
-/* What must survive a restart: `charge` (one number, Ah, edited by users) and `state.ini`. Written to a
+/* What must survive a restart: `charge` (one number, Ah, edited by users) and `state.ini`; and what the
+ * Python service left (`storedvalue_charge`, `last_balancing` or `storedvalue_last_balancing`). Written to a
  * temporary file beside it, fsync, rename: a power cut leaves the old or the new, never half. */
 #ifndef STATE_H
 #define STATE_H
@@ -15,6 +16,7 @@ struct state {
     long last_balancing_day;   /* CALENDAR_NONE = never; an ISO date in the file */
     double balancing_age_days; /* since then, by our own count; NAN = never */
     long seen_day;             /* the last date we trusted, CALENDAR_NONE = none */
+    int balancing_day_of_year; /* 1..366 from a file of the Python service, while we have no date; 0 = none */
 
     bool feed_in_debt;     /* we turned DC feed-in off, and owe its return */
     double feed_in_held_s; /* how long that lasts already */

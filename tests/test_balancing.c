@@ -223,6 +223,24 @@ static void it_works_across_new_year(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void a_day_of_the_year_becomes_a_date_when_today_is_known(void **state)
+{
+    struct bank *bank = *state;
+
+    balancing_init(&bank->balancing);
+    bank->balancing.day_of_year = 365;
+    bank->in.today.trusted = false;
+    step(bank, 50, 0.1);
+    assert_int_equal(bank->balancing.last_success_day, CALENDAR_NONE);
+    bank->in.today = (struct calendar){true, calendar_day(2027, 1, 5), 1};
+    step(bank, 50, 0.1);
+    assert_int_equal(bank->balancing.last_success_day, calendar_day(2026, 12, 31));
+    assert_true(fabs(bank->balancing.age_days - 5) < 0.01);
+    assert_int_equal(bank->balancing.state, BALANCING_IDLE);
+    on(bank, 5.1);
+    assert_int_equal(bank->balancing.state, BALANCING_RAISING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +256,7 @@ int main(void)
         TEST(days_that_passed_while_we_were_off_count_once),
         TEST(decades_that_passed_while_we_were_off_are_a_jump_of_the_clock),
         TEST(it_works_across_new_year),
+        TEST(a_day_of_the_year_becomes_a_date_when_today_is_known),
     };
 
     return cmocka_run_group_tests_name("balancing", tests, NULL, NULL);

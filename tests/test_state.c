@@ -444,6 +444,48 @@ static void whatever_bytes_a_file_has_the_start_goes_on(void **state)
     }
 }
 
+static void what_the_python_service_left_is_taken_over_where_we_have_nothing(void **state)
+{
+    struct bench *bench = *state;
+
+    put(bench, "storedvalue_charge", "312.5\n");
+    put(bench, "storedvalue_last_balancing", "17");
+    read_state(bench);
+    assert_true(bench->state.charge_Ah == 312.5);
+    assert_int_equal(bench->state.balancing_day_of_year, 17);
+    put(bench, "last_balancing", "365\n"); /* 3.4 called it so */
+    read_state(bench);
+    assert_int_equal(bench->state.balancing_day_of_year, 365);
+}
+
+static void what_the_python_service_left_never_outdoes_what_is_ours(void **state)
+{
+    struct bench *bench = *state;
+
+    put(bench, "storedvalue_charge", "312.5\n");
+    put(bench, "last_balancing", "365\n");
+    put(bench, "charge", "100\n");
+    put(bench, "state.ini", "[state]\nlast_balancing = 2026-11-01\n");
+    read_state(bench);
+    assert_true(bench->state.charge_Ah == 100);
+    assert_int_equal(bench->state.balancing_day_of_year, 0);
+    put(bench, "charge", "-1\n"); /* the user wants the packs' SoC */
+    read_state(bench);
+    assert_true(isnan(bench->state.charge_Ah));
+}
+
+static void nonsense_of_the_python_service_is_no_day(void **state)
+{
+    static const char *const contents[] = {"0", "367", "17.5", "-3", "never", "", "nan"};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        put(bench, "last_balancing", contents[i]);
+        read_state(bench);
+        assert_int_equal(bench->state.balancing_day_of_year, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +506,9 @@ int main(void)
         TEST(a_link_in_place_of_the_temporary_file_is_not_followed),
         TEST(a_folder_that_cannot_be_written_is_told_at_the_start),
         TEST(what_is_no_file_is_unreadable_and_does_not_hold_up_the_start),
+        TEST(what_the_python_service_left_is_taken_over_where_we_have_nothing),
+        TEST(what_the_python_service_left_never_outdoes_what_is_ours),
+        TEST(nonsense_of_the_python_service_is_no_day),
         TEST(control_characters_in_a_file_do_not_reach_the_log),
         TEST(a_message_never_runs_over_its_room),
         TEST(whatever_bytes_a_file_has_the_start_goes_on),

@@ -51,6 +51,11 @@ static bool count_days(struct balancing *balancing, const struct balancing_input
         if (off > 0 && off <= DAYS_OFF_MAX)
             balancing->age_days += (double)off;
     }
+    if (balancing->day_of_year > 0 && balancing->last_success_day == CALENDAR_NONE) {
+        balancing->last_success_day = calendar_from_day_of_year(balancing->day_of_year, in->today.day);
+        balancing->age_days = (double)(in->today.day - balancing->last_success_day);
+    }
+    balancing->day_of_year = 0;
     balancing->dated = true;
     new_day = in->today.day != balancing->seen_day;
     balancing->seen_day = in->today.day;

@@ -26,6 +26,8 @@ struct balancing {
     long seen_day;         /* the last trusted date, to count what passed while we were off */
     double last_time_s;    /* monotonic, of the last step; NAN before */
     bool dated;            /* a trusted date was seen since the start */
+    int day_of_year;       /* of the last success as another program stored it: a date once today's is
+                              known; 0 = none */
 };
 
 struct balancing_input {
