@@ -54,6 +54,7 @@ struct device *engine_here(struct engine *engine, const char *service)
 
 void engine_gone(struct engine *engine, struct device *device)
 {
+    roster_note_leaving(&engine->roster, device);
     devices_remove(&engine->devices, device);
     engine->packs_changed = true;
 }
@@ -121,8 +122,7 @@ static void look_at_roster(struct engine *engine, double now_s)
     if (!engine->packs_changed)
         return;
     engine->packs_changed = false;
-    if (roster_update(&engine->roster, &engine->devices, engine->config.nr_of_batteries, now_s,
-                      on_roster_event, engine)) {
+    if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine)) {
         show_packs(engine);
         if (engine->config.send_cell_voltages)
             outputs_forget_cells(engine->outputs);
@@ -144,6 +144,8 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
     in.packs_missing = roster_missing(&engine->roster);
+    if (in.packs_missing > 0)
+        roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);
     in.low_soc = system && system->low_soc > 0;
     in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
     aggregator_step(&engine->aggregator, &engine->config, &in, &engine->aggregate);

@@ -1,5 +1,6 @@
 #include "roster.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,11 +68,35 @@ static bool note_member(struct roster *roster, const struct device *device, rost
     }
     entry->used = true;
     entry->present = true;
+    entry->installed_Ah = entry->remaining_Ah = NAN;
     copy(entry->service, sizeof entry->service, device->service);
     copy(entry->name, sizeof entry->name, device->pack.name);
     copy(entry->serial, sizeof entry->serial, device->pack.reading.serial);
     event(ctx, what, entry, device);
     return true;
+}
+
+void roster_note_leaving(struct roster *roster, const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+
+    for (size_t i = 0; i < roster->count && device->device_class == CLASS_BATTERY; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (!entry->present || strcmp(entry->service, device->service) != 0 || !same_serial(entry, device))
+            continue;
+        entry->installed_Ah = reading->capacity_installed_Ah;
+        entry->remaining_Ah = pack_remaining_Ah(reading);
+    }
+}
+
+/* It fell silent, or lost its BMS, but its service is there and tells what it held. */
+static void note_silent(struct roster *roster, const struct devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (!devices->device[i]->member)
+            roster_note_leaving(roster, devices->device[i]);
+    }
 }
 
 static bool is_here(const struct devices *devices, const struct roster_entry *entry)
@@ -92,19 +117,22 @@ static size_t count_present(const struct roster *roster)
     return count;
 }
 
-static bool is_over(const struct roster *roster, const struct roster_entry *entry, int expected, double now_s)
+static bool is_over(const struct roster *roster, const struct roster_entry *entry,
+                    const struct config *config, double now_s)
 {
     if (!entry->used || entry->present || count_present(roster) == 0)
         return false;
-    if (expected != CONFIG_NOT_SET)
-        return count_present(roster) >= (size_t)expected;
-    return now_s - entry->gone_s >= ROSTER_GRACE_S;
+    if (config->nr_of_batteries != CONFIG_NOT_SET)
+        return count_present(roster) >= (size_t)config->nr_of_batteries;
+    return config->pack_lost == PACK_LOST_DEGRADE && now_s - entry->gone_s >= config->lost_grace_s;
 }
 
-bool roster_update(struct roster *roster, const struct devices *devices, int expected, double now_s,
-                   roster_event_fn event, void *ctx)
+bool roster_update(struct roster *roster, const struct devices *devices, double now_s, roster_event_fn event,
+                   void *ctx)
 {
     bool changed = false;
+
+    note_silent(roster, devices);
 
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
@@ -123,13 +151,33 @@ bool roster_update(struct roster *roster, const struct devices *devices, int exp
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
-        if (!is_over(roster, entry, expected, now_s))
+        if (!is_over(roster, entry, devices->config, now_s))
             continue;
         event(ctx, ROSTER_FORGOTTEN, entry, NULL);
         memset(entry, 0, sizeof *entry);
         changed = true;
     }
     return changed;
+}
+
+void roster_lost(const struct roster *roster, double now_s, double grace_s, struct lost_packs *lost)
+{
+    memset(lost, 0, sizeof *lost);
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct roster_entry *entry = &roster->entry[i];
+        double gone_s = now_s - entry->gone_s;
+
+        if (!entry->used || entry->present)
+            continue;
+        if (!lost->name[0] || gone_s > lost->longest_s) {
+            lost->longest_s = gone_s;
+            copy(lost->name, sizeof lost->name, entry->name);
+        }
+        if (gone_s >= grace_s || isnan(entry->installed_Ah) || isnan(entry->remaining_Ah))
+            continue;
+        lost->installed_Ah += entry->installed_Ah;
+        lost->remaining_Ah += entry->remaining_Ah;
+    }
 }
 
 size_t roster_missing(const struct roster *roster)

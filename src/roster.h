@@ -15,7 +15,8 @@ struct roster_entry {
     char name[READING_TEXT_MAX];
     char serial[READING_TEXT_MAX];
     bool present;
-    double gone_s; /* monotonic, when it left */
+    double gone_s;                     /* monotonic, when it left */
+    double installed_Ah, remaining_Ah; /* as it last said; NAN = it did not */
 };
 
 struct roster {
@@ -29,11 +30,16 @@ typedef void (*roster_event_fn)(void *ctx, enum roster_event event, const struct
                                 const struct device *device);
 
 /* Compares with the devices; device is NULL in the callback for those who left. True when anything
- * changed. expected is the number of packs that make the bank whole, or CONFIG_NOT_SET. A missing pack
- * is forgotten when `expected` others are present, or, with none set, after ROSTER_GRACE_S. */
-enum { ROSTER_GRACE_S = 600 };
-bool roster_update(struct roster *roster, const struct devices *devices, int expected, double now_s,
-                   roster_event_fn event, void *ctx);
+ * changed. By config: a missing pack is forgotten when NR_OF_BATTERIES others are present or, with none set
+ * and PACK_LOST = degrade, after LOST_GRACE. */
+bool roster_update(struct roster *roster, const struct devices *devices, double now_s, roster_event_fn event,
+                   void *ctx);
+
+/* A device is about to leave: what its pack held is noted. */
+void roster_note_leaving(struct roster *roster, const struct device *device);
+
+/* What is known of the missing ones. */
+void roster_lost(const struct roster *roster, double now_s, double grace_s, struct lost_packs *lost);
 
 size_t roster_missing(const struct roster *roster);
 

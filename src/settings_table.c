@@ -34,6 +34,14 @@ const struct key settings_keys[] = {
      "A pack that has said nothing for half of this is asked; one that has not answered by then is lost: its "
      "limits no longer hold, the others lead on, and there is an alarm."},
 
+    {bank, "PACK_LOST", NULL, KEY_CHOICE, AT(pack_lost), 0, 0, 0, "degrade, hold or stop", "degrade",
+     "When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for LOST_GRACE, "
+     "then CCL and DCL are 0. stop: they are 0 at once. DCL = 0 off-grid means that the Multi shuts down and "
+     "the house goes dark: hold and stop are for those who choose that."},
+    {bank, "LOST_GRACE", NULL, KEY_WHOLE, AT(lost_grace_s), 0, 0, 86400, "s", "600",
+     "So long capacity and SoC keep the part of a lost pack. Without NR_OF_BATTERIES, and with PACK_LOST = "
+     "degrade, it is no longer waited for then."},
+
     {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
      "com.victronenergy.battery", "Services in which packs and shunts are looked for."},
     {services, "DCLOAD_SERVICE_NAME", NULL, KEY_TEXT, AT(dcload_service_name), 0, 0, 0, "",

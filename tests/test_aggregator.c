@@ -203,13 +203,82 @@ static void no_limit_rises_because_a_pack_went(void **state)
     bench->packs[0] = &bench->pack[1];
     bench->in.pack_count = 1;
     bench->in.packs_missing = 1;
+    strcpy(bench->in.lost.name, "A");
     step(bench, 1);
     assert_near(bench->out.limits.charge_current.value, 20, 1e-9);
     assert_near(bench->out.limits.charge_voltage.value, 54, 1e-9);
-    assert_non_null(strstr(bench->out.limits.charge_current.reason, "1 pack missing"));
+    assert_string_equal(bench->out.limits.charge_current.reason, "Not raised; \"A\" is lost");
     bench->in.packs_missing = 0;
     step(bench, 2);
     assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+}
+
+static void lose_the_first(struct bench *bench)
+{
+    bench->packs[0] = &bench->pack[1];
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    bench->in.lost = (struct lost_packs){.name = "A", .installed_Ah = 280, .remaining_Ah = 140};
+}
+
+static void the_part_of_a_lost_pack_stays_in_capacity_and_soc(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    lose_the_first(bench);
+    step(bench, 1);
+    assert_near(bench->out.bank.capacity_installed_Ah, 560, 1e-9);
+    assert_near(bench->out.soc_pct, 55, 1e-9);
+    assert_near(bench->out.capacity_Ah, 308, 1e-9);
+    bench->in.lost.installed_Ah = bench->in.lost.remaining_Ah = 0; /* its grace is over */
+    step(bench, 2);
+    assert_near(bench->out.soc_pct, 60, 1e-9);
+    assert_near(bench->out.bank.capacity_installed_Ah, 280, 1e-9);
+}
+
+static void pack_lost_hold_waits_for_the_grace_and_stop_does_not(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.lost_grace_s = 600;
+    step(bench, 0);
+    lose_the_first(bench);
+    bench->config.pack_lost = PACK_LOST_HOLD;
+    bench->in.lost.longest_s = 599;
+    step(bench, 599);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+    bench->in.lost.longest_s = 600;
+    step(bench, 600);
+    assert_true(bench->out.limits.charge_current.value == 0);
+    assert_true(bench->out.limits.discharge_current.value == 0);
+    assert_string_equal(bench->out.limits.charge_current.reason, "Pack \"A\" is lost (PACK_LOST = hold)");
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+    bench->config.pack_lost = PACK_LOST_STOP;
+    bench->in.lost.longest_s = 0;
+    step(bench, 601);
+    assert_true(bench->out.limits.discharge_current.value == 0);
+    bench->config.pack_lost = PACK_LOST_DEGRADE;
+    step(bench, 602);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+}
+
+static void nobody_balances_a_bank_of_which_a_pack_is_not_seen(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_charge_parameters = true;
+    for (int month = 0; month < 12; month++)
+        bench->config.charge_voltage_V[month] = 3.35;
+    bench->in.today = (struct calendar){true, 20000, 6};
+    step(bench, 0); /* never balanced: the cycle begins */
+    assert_near(bench->out.limits.charge_voltage.value, 16 * bench->config.balancing_voltage_V, 1e-9);
+    lose_the_first(bench);
+    bench->pack[1].reading.voltage_V = 56;
+    bench->pack[1].reading.cell_voltage_min_V = 3.329; /* even, as far as one can see */
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 16 * 3.35, 1e-9);
+    assert_int_equal(bench->aggregator.control.balancing.state, BALANCING_RAISING);
 }
 
 static void a_missing_pack_is_an_alarm_and_an_offline_module(void **state)
@@ -291,6 +360,9 @@ int main(void)
         TEST(soc_is_never_0_for_want_of_data),
         TEST(a_nan_current_never_poisons_the_counter),
         TEST(no_limit_rises_because_a_pack_went),
+        TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),
+        TEST(pack_lost_hold_waits_for_the_grace_and_stop_does_not),
+        TEST(nobody_balances_a_bank_of_which_a_pack_is_not_seen),
         TEST(a_missing_pack_is_an_alarm_and_an_offline_module),
         TEST(with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_stands),
         TEST(the_charge_is_due_once_in_its_precision),

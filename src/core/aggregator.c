@@ -109,13 +109,60 @@ static void show_charge(const struct aggregator *aggregator, const struct config
     }
 }
 
-static void cap_limit(struct limit *limit, const struct limit *whole, size_t missing)
+/* Capacity and SoC are still those of the whole bank: a plug that was out for a minute is no smaller bank. */
+static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
+{
+    double installed_Ah = bank->capacity_installed_Ah + lost->installed_Ah;
+
+    if (!(lost->installed_Ah > 0) || isnan(installed_Ah))
+        return;
+    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * lost->remaining_Ah) / installed_Ah;
+    bank->capacity_installed_Ah = installed_Ah;
+    bank->capacity_Ah += lost->remaining_Ah;
+    bank->consumed_Ah += lost->remaining_Ah - lost->installed_Ah;
+}
+
+static void cap_limit(struct limit *limit, const struct limit *whole)
 {
     if (!(limit->value > whole->value))
         return;
     limit->value = whole->value;
-    snprintf(limit->reason, sizeof limit->reason, "%zu pack%s missing, not raised", missing,
-             missing == 1 ? "" : "s");
+    snprintf(limit->reason, sizeof limit->reason, "Not raised");
+}
+
+static void add_missing(struct limit *limit, const struct lost_packs *lost, size_t missing)
+{
+    size_t used = strlen(limit->reason);
+
+    if (missing == 1)
+        snprintf(limit->reason + used, sizeof limit->reason - used, "; \"%.40s\" is lost", lost->name);
+    else
+        snprintf(limit->reason + used, sizeof limit->reason - used, "; %zu packs are lost", missing);
+}
+
+static void stop_for(struct limit *limit, const struct lost_packs *lost, const char *setting)
+{
+    limit->value = 0;
+    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\" is lost (PACK_LOST = %s)", lost->name,
+             setting);
+}
+
+/* What the user chose for a bank of which a pack is lost; each limit says so. */
+static void obey_pack_lost(const struct config *config, const struct aggregator_input *in,
+                           struct limits *limits)
+{
+    bool stop = config->pack_lost == PACK_LOST_STOP;
+    bool held = config->pack_lost == PACK_LOST_HOLD && in->lost.longest_s >= config->lost_grace_s;
+
+    if (in->packs_missing == 0)
+        return;
+    add_missing(&limits->charge_voltage, &in->lost, in->packs_missing);
+    add_missing(&limits->charge_current, &in->lost, in->packs_missing);
+    add_missing(&limits->discharge_current, &in->lost, in->packs_missing);
+    if (!stop && !held)
+        return;
+    stop_for(&limits->charge_current, &in->lost, stop ? "stop" : "hold");
+    stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
 }
 
 /* The bank without one of its packs must not be driven harder than the whole one was. */
@@ -125,9 +172,9 @@ static void never_raise_while_missing(struct aggregator *aggregator, size_t miss
         aggregator->whole = *limits;
         aggregator->was_whole = true;
     } else if (aggregator->was_whole) {
-        cap_limit(&limits->charge_voltage, &aggregator->whole.charge_voltage, missing);
-        cap_limit(&limits->charge_current, &aggregator->whole.charge_current, missing);
-        cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current, missing);
+        cap_limit(&limits->charge_voltage, &aggregator->whole.charge_voltage);
+        cap_limit(&limits->charge_current, &aggregator->whole.charge_current);
+        cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current);
     }
 }
 
@@ -149,8 +196,9 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct aggregate *out)
 {
-    const struct control_input control = {in->time_s,     in->today,  in->packs,
-                                          in->pack_count, &out->bank, aggregator->feed_in.debt};
+    const struct control_input control = {in->time_s,           in->today,  in->packs,
+                                          in->pack_count,       &out->bank, aggregator->feed_in.debt,
+                                          in->packs_missing > 0};
 
     memset(&out->control, 0, sizeof out->control);
     if (in->pack_count == 0) {
@@ -164,6 +212,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         limits_merge(config, in->packs, in->pack_count, NULL, &out->limits);
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
+    obey_pack_lost(config, in, &out->limits);
 }
 
 /* Merged limits leave feed-in alone, but a debt from before is paid all the same. */
@@ -203,6 +252,8 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out)
 {
     bank_merge(in->packs, in->pack_count, &out->bank);
+    if (in->packs_missing > 0)
+        keep_lost_part(&in->lost, &out->bank);
     bank_current(config, &out->bank, in->sources, in->source_count, &out->current);
     out->packs_online = (double)in->pack_count;
     out->packs_missing = (double)in->packs_missing;

@@ -20,12 +20,22 @@ enum {
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
 };
 
+/* What is known of the packs that are missing. All 0: nobody is. */
+struct lost_packs {
+    double longest_s;            /* how long the first of them has been away */
+    char name[READING_TEXT_MAX]; /* of that one */
+    double installed_Ah;         /* sums over those away for less than LOST_GRACE, as they last said; of
+                                    those who never said, nothing */
+    double remaining_Ah;
+};
+
 /* A snapshot of the world. */
 struct aggregator_input {
     double time_s;                   /* monotonic */
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
     size_t packs_missing; /* were in the bank and are not on the bus now */
+    struct lost_packs lost;
     const struct source *const *sources;
     size_t source_count;
     bool low_soc; /* the system says so */

@@ -195,7 +195,7 @@ static double pack_power_W(const struct pack_reading *reading)
     return isnan(reading->power_W) ? reading->voltage_V * reading->current_A : reading->power_W;
 }
 
-static double pack_capacity_Ah(const struct pack_reading *reading)
+double pack_remaining_Ah(const struct pack_reading *reading)
 {
     return isnan(reading->capacity_Ah) ? reading->soc_pct / 100 * reading->capacity_installed_Ah
                                        : reading->capacity_Ah;
@@ -297,7 +297,7 @@ static void merge_derived(const struct pack *const packs[], size_t n, struct ban
         const struct pack_reading *reading = &packs[i]->reading;
 
         gather(&power, pack_power_W(reading), 1);
-        gather(&capacity, pack_capacity_Ah(reading), 1);
+        gather(&capacity, pack_remaining_Ah(reading), 1);
         gather(&sum, pack_cells_sum_V(reading), 1);
         agreed = agreed && !(cells < reading->cells_in_series || cells > reading->cells_in_series);
         cells = fmax(cells, reading->cells_in_series);

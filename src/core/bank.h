@@ -106,6 +106,9 @@ double pack_lowest_cell_V(const struct pack *pack, int *cell);
  * terminal voltage, else NAN. */
 double pack_cells_sum_V(const struct pack_reading *reading);
 
+/* Charge left in the pack: /Capacity, else SoC of the installed; NAN. */
+double pack_remaining_Ah(const struct pack_reading *reading);
+
 /* True when the pack says so, or said so last: allow_charge (allow_discharge) is 0. */
 bool pack_blocks_charge(const struct pack *pack);
 bool pack_blocks_discharge(const struct pack *pack);

@@ -22,6 +22,13 @@ struct name_list {
     char name[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX];
 };
 
+/* What happens when a pack of the bank is lost. */
+enum pack_lost {
+    PACK_LOST_DEGRADE, /* the others lead on, no limit rises */
+    PACK_LOST_HOLD,    /* so for LOST_GRACE, then CCL = DCL = 0 */
+    PACK_LOST_STOP,    /* CCL = DCL = 0 at once */
+};
+
 /* How CVL gives way to the highest cell. */
 enum cvl_control { CVL_SMOOTH, CVL_REFERENCE };
 
@@ -33,6 +40,8 @@ struct config {
     int nr_of_cells_per_battery; /* CONFIG_NOT_SET = as the packs say */
     int nr_of_mppts;             /* CONFIG_NOT_SET = all found */
 
+    enum pack_lost pack_lost;
+    int lost_grace_s;  /* how long capacity and SoC keep the part of a pack that is lost */
     int stale_after_s; /* a pack that says and answers nothing for so long is lost */
 
     /* Which services are what. */

@@ -219,11 +219,15 @@ static void step_target(struct control *control, const struct config *config, co
         .time_s = in->time_s,
         .today = in->today,
         .voltage_V = in->bank->voltage_V,
-        .cell_diff_V = in->bank->cell_voltage_diff_V,
+        .cell_diff_V = in->incomplete ? NAN : in->bank->cell_voltage_diff_V, /* its cells may be uneven */
         .cells = control_cells_in_series(config, in->packs, in->pack_count),
     };
 
     balancing_step(&control->balancing, config, &balancing, &out->target);
+    if (!in->incomplete || !(out->target.voltage_V > out->target.normal_V))
+        return;
+    out->target.voltage_V = out->target.normal_V; /* nobody balances cells that nobody sees */
+    snprintf(out->target.reason, sizeof out->target.reason, "Balancing waits");
 }
 
 void control_step(struct control *control, const struct config *config, const struct control_input *in,

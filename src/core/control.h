@@ -28,6 +28,7 @@ struct control_input {
     size_t pack_count;
     const struct bank *bank; /* merged from them */
     bool holding;            /* DC feed-in is held off, and owed */
+    bool incomplete;         /* a pack of the bank is not seen */
 };
 
 struct control_output {

@@ -153,7 +153,8 @@ static void a_pack_that_leaves_takes_nobody_with_it_and_no_limit_rises(void **st
     snprintf(owner, sizeof owner, "%s", harness_owner(h));
     harness_pack_remove(h, "ttyUSB1");
     harness_await_exactly(h, "/System/NrOfBatteries", 1);
-    harness_await_exactly(h, "/Soc", 40);
+    harness_await_exactly(h, "/InstalledCapacity", 200); /* it may be back in a minute */
+    harness_await_exactly(h, "/Soc", 45);                /* it last held 50 of 100 Ah */
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 20);
     harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.4);
     harness_await_exactly(h, "/Info/MaxDischargeCurrent", 120);
@@ -242,6 +243,39 @@ static void two_packs_with_the_same_serial_are_two_and_none_is_missing(void **st
     harness_await_exactly(h, "/System/NrOfModulesOffline", 1);
 }
 
+static void a_lost_pack_that_is_forgotten_takes_its_capacity_with_it(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1, '/Soc': 40");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2, '/Soc': 60");
+    harness_daemon_start(h, "LOST_GRACE = 1\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/InstalledCapacity", 200);
+    harness_pack_remove(h, "ttyUSB1");
+    harness_await_log(h, "no longer waited for");
+    harness_await_exactly(h, "/InstalledCapacity", 100);
+    harness_await_exactly(h, "/Soc", 40);
+    harness_await_invalid(h, "/Alarms/BmsCable");
+}
+
+static void who_chose_stop_has_no_current_while_a_pack_is_lost(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2, '/CustomName': 'Cellar'");
+    harness_daemon_start(h, "PACK_LOST = stop\nLOST_GRACE = 1\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+    harness_pack_remove(h, "ttyUSB1");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 0);
+    harness_await_string(h, "/Info/ChargeLimitation", "Pack \"Cellar\" is lost (PACK_LOST = stop)");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2, '/CustomName': 'Cellar'");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+}
+
 static void a_pack_whose_driver_lost_its_device_is_not_in_the_bank(void **state)
 {
     struct harness *h = *state;
@@ -253,7 +287,7 @@ static void a_pack_whose_driver_lost_its_device_is_not_in_the_bank(void **state)
     harness_await_exactly(h, "/Soc", 50);
     harness_pack_set(h, "ttyUSB1", "'/Connected': 0, '/Soc': null");
     harness_await_exactly(h, "/System/NrOfBatteries", 1);
-    harness_await_exactly(h, "/Soc", 40);
+    harness_await_exactly(h, "/Soc", 45); /* what it last held stays in the bank for a while */
     harness_pack_set(h, "ttyUSB1", "'/Connected': 1, '/Soc': 60");
     harness_await_exactly(h, "/System/NrOfBatteries", 2);
     harness_await_exactly(h, "/Soc", 50);
@@ -436,6 +470,8 @@ int main(void)
         harness_test(a_pack_that_returns_under_another_bus_name_is_the_same_pack),
         harness_test(a_pack_without_a_serial_is_known_again_by_its_name),
         harness_test(two_packs_with_the_same_serial_are_two_and_none_is_missing),
+        harness_test(a_lost_pack_that_is_forgotten_takes_its_capacity_with_it),
+        harness_test(who_chose_stop_has_no_current_while_a_pack_is_lost),
         harness_test(a_pack_whose_driver_lost_its_device_is_not_in_the_bank),
         harness_test(shunts_aggregates_and_batteries_without_limits_or_cells_are_never_packs),
         harness_test(a_product_name_in_the_settings_chooses_the_packs),
