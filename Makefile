@@ -105,8 +105,13 @@ demo: need-demo
 # ---- what it costs ----
 
 bench: need-test
-	@$(MAKE) all
+	@$(MAKE) all $(BUILD)/bench/floor
 	@BUILD=$(BUILD) bench/measure.py $(PACKS)
+
+$(BUILD)/bench/%: bench/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) $(LIBS) -o $@
 
 # ---- checks of the source ----
 

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
-"""What the daemon costs and how fast it is, on a private bus against battery-fleet.
+"""What the daemon costs and how fast it is, on a private bus against battery-fleet, beside two floors: a
+libdbus program that receives the same signals and drops them, and one that walks through their values.
 
-For each number of packs: time from launch to the first valid /Soc, time from a changed cell to its
-published maximum (median and worst of 60), CPU time a second and memory while every cell flickers by 1 mV
-once a second.   measure.py [PACKS...]
+For each number of packs of 16 cells, each cell flickering by 1 mV once a second: time from launch to the
+first valid /Soc; time from a changed cell to its published maximum (median and 99 %); messages in and out;
+CPU time a second; memory.   measure.py [PACKS...]
+
+PEER=FOLDER measures another aggregator in the same run: FOLDER/run ADDRESS starts it in the foreground.
 """
 import os
 import statistics
@@ -17,9 +20,10 @@ import dbus.mainloop.glib
 from gi.repository import GLib
 
 BUILD = os.environ.get("BUILD", "build")
+PEER = os.environ.get("PEER")
 AGGREGATE = "com.victronenergy.battery.aggregate"
-CHANGES = 60
-SECONDS = 10
+CHANGES = 100
+SECONDS = 15
 
 
 def cpu_seconds(pid):
@@ -45,6 +49,8 @@ class Bench:
         self.bus.add_signal_receiver(self.on_items, "ItemsChanged", path="/", sender_keyword="sender")
         self.loop = GLib.MainLoop()
         self.awaited = None
+        self.owner = None
+        self.received = self.published = 0
         self.fleet = self.spawn([f"{BUILD}/battery-fleet", "--packs", str(packs), "--no-system", "--ready",
                                  "--bus", self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.fleet.stdout.readline()  # ready
@@ -56,24 +62,28 @@ class Bench:
         return child
 
     def on_items(self, items, sender=None):
+        if sender != self.owner:
+            self.received += 1
+            return
+        self.published += 1
         value = items.get("/System/MaxCellVoltage", {}).get("Value")
         if self.awaited is not None and value is not None and abs(float(value) - self.awaited) < 1e-6:
             self.seen = time.monotonic()
             self.loop.quit()
 
-    def launch(self):
-        """Starts the daemon; seconds until its /Soc can be read."""
+    def launch(self, command):
+        """Starts an aggregator; seconds until its /Soc can be read."""
         begin = time.monotonic()
-        self.daemon = self.spawn([f"{BUILD}/battery-aggregator", "--bus", self.address, "--data", self.folder,
-                                  "--settings", "settings.ini"])
-        while time.monotonic() - begin < 10:
+        self.daemon = self.spawn(command)
+        while time.monotonic() - begin < 30:
             try:
                 soc = self.bus.call_blocking(AGGREGATE, "/Soc", "com.victronenergy.BusItem", "GetValue", "", ())
                 if not isinstance(soc, dbus.Array):
+                    self.owner = self.bus.get_name_owner(AGGREGATE)
                     return time.monotonic() - begin
             except dbus.DBusException:
                 time.sleep(0.002)
-        raise SystemExit("the daemon did not come up")
+        raise SystemExit(f"{command[0]} did not come up")
 
     def change(self, number):
         """Sets one cell higher than all; seconds until that is published."""
@@ -82,19 +92,44 @@ class Bench:
         self.fleet.stdin.write(f"set pack 1 /Voltages/Cell1 {self.awaited}\n".encode())
         self.fleet.stdin.flush()
         self.seen = None
-        deadline = GLib.timeout_add_seconds(5, self.loop.quit)
+        deadline = GLib.timeout_add_seconds(10, self.loop.quit)
         self.loop.run()
         if self.seen is None:
-            raise SystemExit(f"{self.awaited} V was not published within 5 s")
+            raise SystemExit(f"{self.awaited} V was not published within 10 s")
         GLib.source_remove(deadline)
         self.fleet.stdout.readline()
         time.sleep(0.05 + 0.013 * (number % 7))
         return self.seen - begin
 
-    def cost(self):
-        before = cpu_seconds(self.daemon.pid)
+    def calm(self):
+        """The cell flickers like the others again."""
+        self.fleet.stdin.write(b"release pack 1 /Voltages/Cell1\n")
+        self.fleet.stdin.flush()
+        self.fleet.stdout.readline()
+        time.sleep(2)
+
+    def cost(self, pid):
+        """CPU seconds a second and KiB; this process stays out of the way meanwhile."""
+        before = cpu_seconds(pid)
         time.sleep(SECONDS)
-        return (cpu_seconds(self.daemon.pid) - before) / SECONDS, pss_kib(self.daemon.pid)
+        return (cpu_seconds(pid) - before) / SECONDS, pss_kib(pid)
+
+    def messages(self):
+        """Received and published a second, counted by listening for a while."""
+        context = self.loop.get_context()
+        while context.iteration(False):
+            pass
+        self.received = self.published = 0
+        GLib.timeout_add(5000, self.loop.quit)
+        self.loop.run()
+        return self.received / 5, self.published / 5
+
+    def floor(self, kind):
+        child = self.spawn([f"{BUILD}/bench/floor", kind, self.address])
+        time.sleep(1)
+        cost, pss = self.cost(child.pid)
+        child.terminate()
+        return cost, pss
 
     def end(self):
         for child in reversed(self.children):
@@ -102,18 +137,38 @@ class Bench:
             child.wait()
 
 
+def show(packs, name, cpu, floor, pss, rest=""):
+    print(f"{packs:5}  {name:18} {cpu * 1000:6.2f} ms/s {cpu / floor:6.2f} x {pss:7} KiB  {rest}", flush=True)
+
+
+def measure(packs, name, command, floor):
+    bench = Bench(packs)
+    launch = bench.launch([word.replace("ADDRESS", bench.address).replace("FOLDER", bench.folder) for word in command])
+    time.sleep(1)
+    changes = sorted(bench.change(number) for number in range(CHANGES))
+    bench.calm()
+    received, published = bench.messages()
+    cpu, pss = bench.cost(bench.daemon.pid)
+    bench.end()
+    show(packs, name, cpu, floor, pss,
+         f"{launch * 1000:5.0f} ms to SoC, {statistics.median(changes) * 1000:4.0f} ms a change"
+         f" ({changes[int(0.99 * (CHANGES - 1))] * 1000:.0f} ms 99 %), {received:.0f} in/s, {published:.1f} out/s")
+
+
 def main():
-    print("packs  launch to SoC  change to publication     CPU       PSS")
-    print("                      median       worst")
+    print("packs                         CPU  of walking      PSS")
     for packs in [int(argument) for argument in sys.argv[1:]] or [2, 16, 64]:
         bench = Bench(packs)
-        launch = bench.launch()
-        time.sleep(1)
-        changes = [bench.change(number) for number in range(CHANGES)]
-        cpu, pss = bench.cost()
+        drop, drop_pss = bench.floor("drop")
+        walk, walk_pss = bench.floor("walk")
         bench.end()
-        print(f"{packs:5}  {launch * 1000:10.0f} ms  {statistics.median(changes) * 1000:6.0f} ms"
-              f"  {max(changes) * 1000:7.0f} ms  {cpu * 1000:5.2f} ms/s  {pss:5} KiB", flush=True)
+        show(packs, "floor: dropping", drop, walk, drop_pss)
+        show(packs, "floor: walking", walk, walk, walk_pss)
+        measure(packs, "battery-aggregator",
+                [f"{BUILD}/battery-aggregator", "--bus", "ADDRESS", "--data", "FOLDER", "--settings", "settings.ini"],
+                walk)
+        if PEER:
+            measure(packs, os.path.basename(PEER), [f"{PEER}/run", "ADDRESS"], walk)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@
 
 #define REJOIN_S 1.0
 
+enum { FLICKER_MS = 250, URGENT_PAUSE_MS = 5 };
+
 struct daemon {
     const struct daemon_options *options;
 
@@ -31,6 +33,8 @@ struct daemon {
     uv_timer_t gather; /* from the first change of an instant to its calculation */
     uv_timer_t tick;   /* time passes although nothing arrives */
     uv_signal_t sigterm, sigint;
+    bool urgent;         /* a value of the message that is being read makes a limit fall */
+    uint64_t updated_ms; /* by the loop's clock */
     bool stopping;
 
     struct bus *bus;
@@ -235,6 +239,7 @@ static void update(struct daemon *daemon)
     double now = now_s();
     struct calendar today = clock_today(&daemon->clock, now);
 
+    daemon->updated_ms = uv_now(&daemon->loop);
     if (!engine_step(engine, now, &today))
         return;
     act_on_feed_in(daemon);
@@ -281,10 +286,27 @@ static void on_tick(uv_timer_t *timer)
     update(daemon);
 }
 
+/* At the latest after so long; what is due earlier stays so. */
+static void schedule_within(struct daemon *daemon, uint64_t ms)
+{
+    if (daemon->stopping)
+        return;
+    if (!uv_is_active((uv_handle_t *)&daemon->gather) || uv_timer_get_due_in(&daemon->gather) > ms)
+        uv_timer_start(&daemon->gather, on_gather, ms, 0);
+}
+
 static void schedule(struct daemon *daemon)
 {
-    if (!uv_is_active((uv_handle_t *)&daemon->gather) && !daemon->stopping)
-        uv_timer_start(&daemon->gather, on_gather, (uint64_t)daemon->engine.config.update_coalesce_ms, 0);
+    schedule_within(daemon, (uint64_t)daemon->engine.config.update_coalesce_ms);
+}
+
+/* With 64 packs something flickers 64 times a second, and Venus looks once: nobody gains from more than a
+ * few publications of noise, which would cost more than all the rest. */
+static void schedule_flicker(struct daemon *daemon)
+{
+    int coalesce_ms = daemon->engine.config.update_coalesce_ms;
+
+    schedule_within(daemon, (uint64_t)(coalesce_ms > FLICKER_MS ? coalesce_ms : FLICKER_MS));
 }
 
 /* ---- what the monitor hears ---- */
@@ -310,8 +332,36 @@ static void on_value(void *ctx, struct monitor_service *service, int index, cons
 {
     struct daemon *daemon = ctx;
 
-    if (service->user && engine_value(&daemon->engine, service->user, index, value))
+    if (!service->user)
+        return;
+    switch (engine_value(&daemon->engine, service->user, index, value)) {
+    case ENGINE_NOTHING:
+        break;
+    case ENGINE_FLICKER:
+        schedule_flicker(daemon);
+        break;
+    case ENGINE_URGENT:
+        daemon->urgent = true;
         schedule(daemon);
+        break;
+    case ENGINE_NEWS:
+        schedule(daemon);
+        break;
+    }
+}
+
+/* A limit falls: no gathering, but not more often than a flood of such messages may cost us. */
+static void hurry(struct daemon *daemon)
+{
+    uint64_t since_ms = uv_now(&daemon->loop) - daemon->updated_ms;
+
+    daemon->urgent = false;
+    if (since_ms < URGENT_PAUSE_MS) {
+        schedule_within(daemon, URGENT_PAUSE_MS - since_ms);
+        return;
+    }
+    uv_timer_stop(&daemon->gather);
+    update(daemon);
 }
 
 static void on_settled(void *ctx, struct monitor_service *service, bool first)
@@ -323,6 +373,8 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
         return;
     if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
+    if (daemon->urgent && !daemon->stopping)
+        hurry(daemon);
     if (device->role == ROLE_SETTINGS) {
         clock_set_zone(device->settings.time_zone);
         system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);

@@ -59,18 +59,71 @@ void engine_gone(struct engine *engine, struct device *device)
     engine->packs_changed = true;
 }
 
-bool engine_value(struct engine *engine, struct device *device, int index, const struct value *value)
+/* A limit that is merged falls with that of a pack. Our own fall with the curves at the highest and the
+ * lowest cell of the bank. */
+static bool makes_a_limit_fall(const struct engine *engine, enum input_kind kind, double before, double now)
 {
+    const struct config *config = &engine->config;
+    const struct bank *bank = &engine->aggregate.bank;
+    double highest_V = bank->cell_voltage_max_V.value;
+    double lowest_V = bank->cell_voltage_min_V.value;
+
+    switch (kind) {
+    case INPUT_PLAIN:
+    case INPUT_MEASURE:
+        return false;
+    case INPUT_ALLOW:
+        return now < before;
+    case INPUT_LIMIT:
+        return !config->own_charge_parameters && now < before;
+    case INPUT_CELL:
+        if (!config->own_charge_parameters)
+            return false;
+        return (now > highest_V &&
+                curve_at(&config->charge_curve, now) < curve_at(&config->charge_curve, highest_V)) ||
+               (now < lowest_V &&
+                (curve_at(&config->discharge_curve, now) < curve_at(&config->discharge_curve, lowest_V) ||
+                 curve_at(&config->charge_curve, now) < curve_at(&config->charge_curve, lowest_V)));
+    }
+    return false;
+}
+
+/* A cell beyond all others is news, however little. */
+static bool is_flicker(const struct engine *engine, enum input_kind kind, double flicker, double before,
+                       double now)
+{
+    const struct bank *bank = &engine->aggregate.bank;
+
+    if (isnan(now) && isnan(before))
+        return true; /* a text, of those that change with the noise */
+    if (kind == INPUT_CELL && (now > bank->cell_voltage_max_V.value || now < bank->cell_voltage_min_V.value))
+        return false;
+    return fabs(now - before) <= flicker;
+}
+
+enum engine_news engine_value(struct engine *engine, struct device *device, int index,
+                              const struct value *value)
+{
+    enum input_kind kind = inputs_kind(engine->inputs, device->device_class, index);
+    double flicker = inputs_flicker(engine->inputs, device->device_class, index);
+    double before = devices_number(&engine->devices, device, index);
+    double now;
+
     switch (devices_store(&engine->devices, device, index, value)) {
     case INPUT_SAME:
-        return false;
+        return ENGINE_NOTHING;
     case INPUT_IMPLAUSIBLE:
         report_implausible(engine->inputs, device, index, value);
-        return true;
+        return ENGINE_NEWS;
     case INPUT_CHANGED:
         break;
     }
-    return true;
+    if (kind == INPUT_PLAIN && flicker == 0)
+        return ENGINE_NEWS;
+    now = devices_number(&engine->devices, device, index);
+    if (is_flicker(engine, kind, flicker, before, now))
+        return ENGINE_FLICKER;
+    return makes_a_limit_fall(engine, kind, before, now) ? ENGINE_URGENT : ENGINE_NEWS;
 }
 
 bool engine_settled(struct engine *engine, struct device *device, bool first)
@@ -143,6 +196,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
         return false; /* nothing to say yet */
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
+    in.packs_implausible = devices_implausible(&engine->devices);
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
         roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);

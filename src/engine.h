@@ -40,8 +40,15 @@ const struct paths *engine_wants(const struct engine *engine, const char *servic
 struct device *engine_here(struct engine *engine, const char *service);
 void engine_gone(struct engine *engine, struct device *device);
 
-/* One value of it: index into engine_wants. True when something changed. */
-bool engine_value(struct engine *engine, struct device *device, int index, const struct value *value);
+/* One value of it: index into engine_wants. How soon what follows from it should be seen. */
+enum engine_news {
+    ENGINE_NOTHING, /* nothing changed */
+    ENGINE_FLICKER, /* noise: with the next publication, some time */
+    ENGINE_NEWS,    /* within the gathering time */
+    ENGINE_URGENT,  /* a limit falls: when the instant is complete */
+};
+enum engine_news engine_value(struct engine *engine, struct device *device, int index,
+                              const struct value *value);
 
 /* The values of an instant of this device are in; first: all it has was said once. True when a role, a
  * name or the membership changed. */

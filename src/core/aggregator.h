@@ -34,7 +34,8 @@ struct aggregator_input {
     double time_s;                   /* monotonic */
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
-    size_t packs_missing; /* were in the bank and are not on the bus now */
+    size_t packs_implausible; /* say what cannot be where safety depends on it */
+    size_t packs_missing;     /* were in the bank and are not on the bus now */
     struct lost_packs lost;
     const struct source *const *sources;
     size_t source_count;

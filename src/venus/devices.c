@@ -91,12 +91,41 @@ static void *device_reading(struct device *device)
     return &device->settings;
 }
 
+double devices_number(const struct devices *devices, const struct device *device, int index)
+{
+    return inputs_number(devices->inputs, device->device_class, index,
+                         device_reading((struct device *)device));
+}
+
+static void note_implausible(struct devices *devices, struct device *device, int index, bool implausible)
+{
+    uint64_t *word = &device->implausible[(size_t)index / 64];
+    uint64_t bit = UINT64_C(1) << (index % 64);
+
+    if (inputs_kind(devices->inputs, device->device_class, index) == INPUT_PLAIN ||
+        ((*word & bit) != 0) == implausible)
+        return;
+    *word ^= bit;
+    device->implausible_count += implausible ? 1 : -1;
+}
+
+size_t devices_implausible(const struct devices *devices)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count; i++)
+        count += devices->device[i]->role == ROLE_PACK && devices->device[i]->implausible_count > 0;
+    return count;
+}
+
 enum input_result devices_store(struct devices *devices, struct device *device, int index,
                                 const struct value *value)
 {
     enum input_result result =
         inputs_store(devices->inputs, device->device_class, index, value, device_reading(device));
 
+    if (result == INPUT_IMPLAUSIBLE || device->implausible_count > 0)
+        note_implausible(devices, device, index, result == INPUT_IMPLAUSIBLE);
     if (result != INPUT_SAME && inputs_is_identity(devices->inputs, device->device_class, index))
         device->identity_changed = true;
     return result;

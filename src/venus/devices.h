@@ -40,6 +40,8 @@ struct device {
     bool asked;            /* for a sign of life, and has not given one yet */
     bool identity_changed; /* since the last devices_settle */
     uint64_t implausible_said[DEVICE_PATHS_MAX / 64]; /* a bit for each path, for the log */
+    uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
+    int implausible_count;
     const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
@@ -88,6 +90,12 @@ size_t devices_sources(const struct devices *devices, struct source absent[], co
 size_t devices_count_role(const struct devices *devices, enum device_role role);
 const struct system_reading *devices_system(const struct devices *devices);     /* NULL when not here */
 const struct settings_reading *devices_settings(const struct devices *devices); /* NULL when not here */
+
+/* Packs that say something implausible where safety depends on it. */
+size_t devices_implausible(const struct devices *devices);
+
+/* What the device says at a path, see inputs_number. */
+double devices_number(const struct devices *devices, const struct device *device, int index);
 
 /* True when a battery service other than ours has this instance. */
 bool devices_instance_taken(const struct devices *devices, int instance);

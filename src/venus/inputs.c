@@ -15,23 +15,39 @@ struct input {
     double min, max;  /* of a number */
     size_t text_size; /* 0 = a number */
     bool identity;    /* says who the device is: a change may change its role or its name */
+    enum input_kind kind;
+    double
+        flicker; /* changes up to this are of no interest before the next publication; of a text: 1 = all */
 };
 
-#define NUMBER(type, path, member, min, max)                    \
-    {                                                           \
-        path, offsetof(struct type, member), min, max, 0, false \
+#define NUMBER(type, path, member, min, max)                                    \
+    {                                                                           \
+        path, offsetof(struct type, member), min, max, 0, false, INPUT_PLAIN, 0 \
     }
-#define TEXT(type, path, member)                                                           \
-    {                                                                                      \
-        path, offsetof(struct type, member), 0, 0, sizeof((struct type *)0)->member, false \
+#define MEASURED(type, path, member, min, max, flicker)                               \
+    {                                                                                 \
+        path, offsetof(struct type, member), min, max, 0, false, INPUT_PLAIN, flicker \
     }
-#define WHO_NUMBER(type, path, member, min, max)               \
-    {                                                          \
-        path, offsetof(struct type, member), min, max, 0, true \
+#define SAFETY(type, path, member, min, max, kind, flicker)                    \
+    {                                                                          \
+        path, offsetof(struct type, member), min, max, 0, false, kind, flicker \
     }
-#define WHO_TEXT(type, path, member)                                                      \
-    {                                                                                     \
-        path, offsetof(struct type, member), 0, 0, sizeof((struct type *)0)->member, true \
+#define TEXT(type, path, member)                                                                           \
+    {                                                                                                      \
+        path, offsetof(struct type, member), 0, 0, sizeof((struct type *)0)->member, false, INPUT_PLAIN, 0 \
+    }
+/* Which cell is the highest changes as often as the noise of the cells. */
+#define WHICH_TEXT(type, path, member)                                                                     \
+    {                                                                                                      \
+        path, offsetof(struct type, member), 0, 0, sizeof((struct type *)0)->member, false, INPUT_PLAIN, 1 \
+    }
+#define WHO_NUMBER(type, path, member, min, max)                               \
+    {                                                                          \
+        path, offsetof(struct type, member), min, max, 0, true, INPUT_PLAIN, 0 \
+    }
+#define WHO_TEXT(type, path, member)                                                                      \
+    {                                                                                                     \
+        path, offsetof(struct type, member), 0, 0, sizeof((struct type *)0)->member, true, INPUT_PLAIN, 0 \
     }
 
 /* Ranges: wide enough for every chemistry and for banks of up to 1 kV and 5 kA, narrow enough to catch
@@ -44,33 +60,33 @@ static const struct input battery_inputs[] = {
     WHO_NUMBER(pack_reading, "/DeviceInstance", device_instance, 0, 1e6),
     WHO_NUMBER(pack_reading, "/ProductId", product_id, 0, 4294967295.0),
     WHO_NUMBER(pack_reading, "/Connected", connected, 0, 1),
-    NUMBER(pack_reading, "/Dc/0/Voltage", voltage_V, 0, 1000),
-    NUMBER(pack_reading, "/Dc/0/Current", current_A, -5000, 5000),
-    NUMBER(pack_reading, "/Dc/0/Power", power_W, -1e6, 1e6),
-    NUMBER(pack_reading, "/Dc/0/Temperature", temperature_C, -60, 150),
-    NUMBER(pack_reading, "/Voltages/Sum", cells_sum_V, 0, 1000),
-    NUMBER(pack_reading, "/System/MinCellVoltage", cell_voltage_min_V, 0, 5),
-    NUMBER(pack_reading, "/System/MaxCellVoltage", cell_voltage_max_V, 0, 5),
-    NUMBER(pack_reading, "/System/MinCellTemperature", cell_temperature_min_C, -60, 150),
-    NUMBER(pack_reading, "/System/MaxCellTemperature", cell_temperature_max_C, -60, 150),
-    TEXT(pack_reading, "/System/MinVoltageCellId", cell_voltage_min_id),
-    TEXT(pack_reading, "/System/MaxVoltageCellId", cell_voltage_max_id),
-    TEXT(pack_reading, "/System/MinTemperatureCellId", cell_temperature_min_id),
-    TEXT(pack_reading, "/System/MaxTemperatureCellId", cell_temperature_max_id),
+    SAFETY(pack_reading, "/Dc/0/Voltage", voltage_V, 0, 1000, INPUT_MEASURE, 0.05),
+    SAFETY(pack_reading, "/Dc/0/Current", current_A, -5000, 5000, INPUT_MEASURE, 2),
+    MEASURED(pack_reading, "/Dc/0/Power", power_W, -1e6, 1e6, 100),
+    MEASURED(pack_reading, "/Dc/0/Temperature", temperature_C, -60, 150, 0.5),
+    MEASURED(pack_reading, "/Voltages/Sum", cells_sum_V, 0, 1000, 0.05),
+    SAFETY(pack_reading, "/System/MinCellVoltage", cell_voltage_min_V, 0, 5, INPUT_CELL, 0.005),
+    SAFETY(pack_reading, "/System/MaxCellVoltage", cell_voltage_max_V, 0, 5, INPUT_CELL, 0.005),
+    MEASURED(pack_reading, "/System/MinCellTemperature", cell_temperature_min_C, -60, 150, 0.5),
+    MEASURED(pack_reading, "/System/MaxCellTemperature", cell_temperature_max_C, -60, 150, 0.5),
+    WHICH_TEXT(pack_reading, "/System/MinVoltageCellId", cell_voltage_min_id),
+    WHICH_TEXT(pack_reading, "/System/MaxVoltageCellId", cell_voltage_max_id),
+    WHICH_TEXT(pack_reading, "/System/MinTemperatureCellId", cell_temperature_min_id),
+    WHICH_TEXT(pack_reading, "/System/MaxTemperatureCellId", cell_temperature_max_id),
     NUMBER(pack_reading, "/System/NrOfCellsPerBattery", cells_in_series, 1, 512),
     NUMBER(pack_reading, "/Soc", soc_pct, 0, 100),
     NUMBER(pack_reading, "/Soh", soh_pct, 0, 100),
     NUMBER(pack_reading, "/InstalledCapacity", capacity_installed_Ah, 0.1, 1e5),
-    NUMBER(pack_reading, "/Capacity", capacity_Ah, 0, 1e5),
-    NUMBER(pack_reading, "/ConsumedAmphours", consumed_Ah, -1e5, 1e5),
-    NUMBER(pack_reading, "/TimeToGo", time_to_go_s, 0, 1e9),
-    NUMBER(pack_reading, "/Info/MaxChargeVoltage", charge_voltage_max_V, 0, 1000),
-    NUMBER(pack_reading, "/Info/MaxChargeCurrent", charge_current_max_A, 0, 5000),
-    NUMBER(pack_reading, "/Info/MaxDischargeCurrent", discharge_current_max_A, 0, 5000),
+    MEASURED(pack_reading, "/Capacity", capacity_Ah, 0, 1e5, 0.5),
+    MEASURED(pack_reading, "/ConsumedAmphours", consumed_Ah, -1e5, 1e5, 0.5),
+    MEASURED(pack_reading, "/TimeToGo", time_to_go_s, 0, 1e9, 600),
+    SAFETY(pack_reading, "/Info/MaxChargeVoltage", charge_voltage_max_V, 0, 1000, INPUT_LIMIT, 0),
+    SAFETY(pack_reading, "/Info/MaxChargeCurrent", charge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
+    SAFETY(pack_reading, "/Info/MaxDischargeCurrent", discharge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
     NUMBER(pack_reading, "/Info/BatteryLowVoltage", low_voltage_V, 0, 1000),
     TEXT(pack_reading, "/Info/ChargeMode", charge_mode),
-    NUMBER(pack_reading, "/Io/AllowToCharge", allow_charge, 0, 1),
-    NUMBER(pack_reading, "/Io/AllowToDischarge", allow_discharge, 0, 1),
+    SAFETY(pack_reading, "/Io/AllowToCharge", allow_charge, 0, 1, INPUT_ALLOW, 0),
+    SAFETY(pack_reading, "/Io/AllowToDischarge", allow_discharge, 0, 1, INPUT_ALLOW, 0),
     NUMBER(pack_reading, "/Io/AllowToBalance", allow_balance, 0, 1),
     NUMBER(pack_reading, "/Balancing", balancing, 0, 2),
     NUMBER(pack_reading, "/System/NrOfModulesOnline", modules_online, 0, 1000),
@@ -78,9 +94,9 @@ static const struct input battery_inputs[] = {
     NUMBER(pack_reading, "/System/NrOfModulesBlockingCharge", modules_blocking_charge, 0, 1000),
     NUMBER(pack_reading, "/System/NrOfModulesBlockingDischarge", modules_blocking_discharge, 0, 1000),
     NUMBER(pack_reading, "/History/ChargeCycles", charge_cycles, 0, 1e6),
-    NUMBER(pack_reading, "/History/ChargedEnergy", charged_energy_kWh, 0, 1e9),
-    NUMBER(pack_reading, "/History/DischargedEnergy", discharged_energy_kWh, 0, 1e9),
-    NUMBER(pack_reading, "/History/TotalAhDrawn", drawn_Ah, -1e9, 1e9),
+    MEASURED(pack_reading, "/History/ChargedEnergy", charged_energy_kWh, 0, 1e9, 1),
+    MEASURED(pack_reading, "/History/DischargedEnergy", discharged_energy_kWh, 0, 1e9, 1),
+    MEASURED(pack_reading, "/History/TotalAhDrawn", drawn_Ah, -1e9, 1e9, 1),
 };
 
 static const struct input source_inputs[] = {
@@ -89,8 +105,8 @@ static const struct input source_inputs[] = {
     WHO_TEXT(source_reading, "/Serial", serial),
     WHO_NUMBER(source_reading, "/DeviceInstance", device_instance, 0, 1e6),
     WHO_NUMBER(source_reading, "/Connected", connected, 0, 1),
-    NUMBER(source_reading, "/Dc/0/Voltage", voltage_V, 0, 1000),
-    NUMBER(source_reading, "/Dc/0/Current", current_A, -5000, 5000),
+    MEASURED(source_reading, "/Dc/0/Voltage", voltage_V, 0, 1000, 0.05),
+    MEASURED(source_reading, "/Dc/0/Current", current_A, -5000, 5000, 2),
     NUMBER(source_reading, "/State", state, 0, 1e6),
 };
 
@@ -111,6 +127,8 @@ static const struct {
 } cell_paths[] = {{"/Voltages/Cell", ""}, {"/Cell/", "/Volts"}};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+#define CELL_FLICKER_V 0.005
 
 enum {
     GENERATED_PATH_MAX = 48,
@@ -161,9 +179,10 @@ static void add_generated(struct inputs *inputs)
 
         snprintf(path, GENERATED_PATH_MAX, "/Alarms/%s", alarm_name((enum alarm)alarm));
         table->rows[table->count++] =
-            (struct input){path, offsetof(struct pack_reading, alarm) + (size_t)alarm * sizeof(double),
-                           0,    ALARM_LEVEL_MAX,
-                           0,    false};
+            (struct input){path,        offsetof(struct pack_reading, alarm) + (size_t)alarm * sizeof(double),
+                           0,           ALARM_LEVEL_MAX,
+                           0,           false,
+                           INPUT_PLAIN, 0};
     }
     for (size_t form = 0; form < COUNT(cell_paths); form++) {
         for (int cell = 0; cell < READING_CELLS_MAX; cell++) {
@@ -171,10 +190,11 @@ static void add_generated(struct inputs *inputs)
 
             snprintf(path, GENERATED_PATH_MAX, "%s%d%s", cell_paths[form].before, cell + 1,
                      cell_paths[form].after);
-            table->rows[table->count++] =
-                (struct input){path, offsetof(struct pack_reading, cell_V) + (size_t)cell * sizeof(double),
-                               0,    CELL_VOLTAGE_LIMIT_V,
-                               0,    false};
+            table->rows[table->count++] = (struct input){
+                path,       offsetof(struct pack_reading, cell_V) + (size_t)cell * sizeof(double),
+                0,          CELL_VOLTAGE_LIMIT_V,
+                0,          false,
+                INPUT_CELL, CELL_FLICKER_V};
         }
     }
 }
@@ -267,6 +287,28 @@ enum input_result inputs_store(const struct inputs *inputs, enum device_class de
 bool inputs_is_identity(const struct inputs *inputs, enum device_class device_class, int index)
 {
     return inputs->table[device_class].rows[index].identity;
+}
+
+enum input_kind inputs_kind(const struct inputs *inputs, enum device_class device_class, int index)
+{
+    return inputs->table[device_class].rows[index].kind;
+}
+
+double inputs_flicker(const struct inputs *inputs, enum device_class device_class, int index)
+{
+    return inputs->table[device_class].rows[index].flicker;
+}
+
+double inputs_number(const struct inputs *inputs, enum device_class device_class, int index,
+                     const void *reading)
+{
+    const struct input *input = &inputs->table[device_class].rows[index];
+    double number;
+
+    if (input->text_size)
+        return NAN;
+    memcpy(&number, (const char *)reading + input->offset, sizeof number);
+    return number;
 }
 
 const char *inputs_range(const struct inputs *inputs, enum device_class device_class, int index, char *buf,

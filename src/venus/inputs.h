@@ -35,6 +35,15 @@ struct settings_reading {
 #define SETTINGS_NAME_PATH SETTINGS_DEVICE "/CustomName"
 #define SETTINGS_FEED_IN_PATH "/Settings/CGwacs/OvervoltageFeedIn"
 
+/* What a value means for the safety of the bank. */
+enum input_kind {
+    INPUT_PLAIN,
+    INPUT_MEASURE, /* the bank cannot be led without it */
+    INPUT_CELL,    /* the voltage of a cell */
+    INPUT_LIMIT,   /* CVL, CCL or DCL of a pack */
+    INPUT_ALLOW,   /* 0 blocks */
+};
+
 enum input_result {
     INPUT_SAME,        /* nothing changed */
     INPUT_CHANGED,     /* a field changed */
@@ -55,6 +64,15 @@ enum input_result inputs_store(const struct inputs *inputs, enum device_class de
 
 /* True when the path says who the device is (name, serial, instance, product, connected). */
 bool inputs_is_identity(const struct inputs *inputs, enum device_class device_class, int index);
+
+enum input_kind inputs_kind(const struct inputs *inputs, enum device_class device_class, int index);
+
+/* A change up to this is noise: it can wait for what else changes. 0: every change counts. */
+double inputs_flicker(const struct inputs *inputs, enum device_class device_class, int index);
+
+/* What is stored for a number; NAN for unknown, and for a text. */
+double inputs_number(const struct inputs *inputs, enum device_class device_class, int index,
+                     const void *reading);
 
 /* The range that inputs_store allows ("0..100"; "text"), for messages. */
 const char *inputs_range(const struct inputs *inputs, enum device_class device_class, int index, char *buf,
