@@ -226,6 +226,7 @@ static void the_cells_in_series_are_the_users_else_the_fewest_of_the_packs(void 
     packs.pack[1].reading.cells_in_series = NAN;
     assert_true(control_cells_in_series(&config, packs.list, 2) == 16);
     packs.pack[1].reading.cell_V[13] = 3.3; /* shows 14 */
+    packs_remember(&packs);
     assert_true(control_cells_in_series(&config, packs.list, 2) == 14);
 }
 

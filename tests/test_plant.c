@@ -83,6 +83,7 @@ static void a_pack_of_half_the_resistance_takes_twice_the_current(void **state)
     }
     plant.pack[1].wiring_ohm = 2 * plant.pack[0].wiring_ohm;
     plant.setup.load_W = 5000;
+    plant.weather_s = 0; /* the house is looked at now */
     plant_step(&plant, 1, &free_limits);
     light_A = plant.pack[0].current_A;
     heavy_A = plant.pack[1].current_A;
@@ -196,6 +197,102 @@ static void with_feed_in_what_the_full_bank_cannot_take_goes_to_the_grid(void **
     assert_true(plant.mppt_A[0] < held_back_A + 5);
 }
 
+/* A year's house: seasons, two chargers, a bank that is nearly full. */
+static void begin_summer(double export_W)
+{
+    struct plant_setup setup = plant_setup_default();
+
+    setup.day = 172;
+    setup.soc = 0.97;
+    setup.hour = 11;
+    setup.mppts = 2;
+    setup.sun_peak_W = 6000;
+    setup.export_W = export_W;
+    plant_init(&plant, &setup);
+    plant.overcast = plant.cloud = 0;
+}
+
+static void what_the_grid_cannot_take_lifts_the_bank_over_its_limit_by_the_feed_in_offset(void **state)
+{
+    struct plant_limits limits = {54.4, 1000, 1000, true, true};
+
+    (void)state;
+    begin_summer(1000);
+    run(0.5, &limits);
+    assert_true(plant.export_A * plant.voltage_V <= 1001);
+    assert_true(fabs(plant.voltage_V - 54.4 * (1 + 0.4 / 48)) < 0.1);
+}
+
+static void an_outage_ends_export_at_once_and_the_offset_a_little_later(void **state)
+{
+    struct plant_limits limits = {54.4, 1000, 1000, true, true};
+
+    (void)state;
+    begin_summer(0);
+    run(0.5, &limits);
+    assert_true(plant.export_A > 50);
+    plant.outage_s = 3600;
+    plant_step(&plant, 1, &limits);
+    assert_true(plant.export_A == 0);
+    run(0.02, &limits);
+    assert_true(fabs(plant.voltage_V - 54.4) < 0.05);
+}
+
+static void the_energy_of_the_sun_goes_somewhere(void **state)
+{
+    struct plant_limits limits = {54.4, 200, 200, true, true};
+    const struct plant_energy *energy = &plant.energy;
+    double load_Wh = 0;
+
+    (void)state;
+    begin_summer(3000);
+    plant.energy = (struct plant_energy){0};
+    for (int second = 0; second < 6 * 3600; second++) {
+        plant_step(&plant, 1, &limits);
+        load_Wh += plant.load_now_W / 0.94 / 3600;
+    }
+    assert_true(energy->taken_Wh <= energy->sun_Wh && energy->taken_Wh > 0);
+    assert_true(fabs(energy->taken_Wh + energy->discharged_Wh + energy->imported_Wh -
+                     (energy->charged_Wh + energy->exported_Wh + load_Wh)) < 0.01 * energy->taken_Wh);
+}
+
+static void the_weather_is_the_same_whatever_the_house_does(void **state)
+{
+    struct plant_limits limits = {54.4, 200, 200, false, true};
+    double sun_Wh;
+
+    (void)state;
+    begin_summer(0);
+    for (int i = 0; i < 6 * 3600; i++)
+        plant_step(&plant, 1, &limits);
+    sun_Wh = plant.energy.sun_Wh;
+    begin_summer(0);
+    limits.cvl_V = 50;
+    for (int i = 0; i < 6 * 360; i++)
+        plant_step(&plant, 10, &limits);
+    assert_true(fabs(plant.energy.sun_Wh / sun_Wh - 1) < 0.01);
+}
+
+static void sensors_show_what_they_are_told_to(void **state)
+{
+    (void)state;
+    begin_summer(0);
+    plant.setup.sensor_offset_A = 0.3;
+    plant.setup.sensor_gain = 0.01;
+    plant.pack[0].current_A = -20;
+    assert_true(fabs(plant_measured_A(&plant, &plant.pack[0]) - (-20.2 + 0.3)) < 1e-9);
+}
+
+static void the_step_is_short_where_voltages_move_fast(void **state)
+{
+    (void)state;
+    begin(1, 0.5, 0);
+    assert_true(plant_next_step_s(&plant) > 5);
+    begin(1, 0.995, 12);
+    run(0.2, &free_limits);
+    assert_true(plant_next_step_s(&plant) == 1);
+}
+
 static double extreme_V(bool highest)
 {
     double extreme = plant.pack[0].cell[0].voltage_V;
@@ -290,6 +387,12 @@ static void at_night_there_is_no_sun(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_grid_cannot_take_lifts_the_bank_over_its_limit_by_the_feed_in_offset),
+        cmocka_unit_test(an_outage_ends_export_at_once_and_the_offset_a_little_later),
+        cmocka_unit_test(the_energy_of_the_sun_goes_somewhere),
+        cmocka_unit_test(the_weather_is_the_same_whatever_the_house_does),
+        cmocka_unit_test(sensors_show_what_they_are_told_to),
+        cmocka_unit_test(the_step_is_short_where_voltages_move_fast),
         cmocka_unit_test(the_open_circuit_voltage_is_that_of_an_lfp_cell),
         cmocka_unit_test(what_the_sources_give_the_packs_take),
         cmocka_unit_test(a_pack_of_half_the_resistance_takes_twice_the_current),

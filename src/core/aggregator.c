@@ -196,9 +196,14 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct aggregate *out)
 {
-    const struct control_input control = {in->time_s,           in->today,  in->packs,
-                                          in->pack_count,       &out->bank, aggregator->feed_in.debt,
-                                          in->packs_missing > 0};
+    const struct control_input control = {.time_s = in->time_s,
+                                          .today = in->today,
+                                          .packs = in->packs,
+                                          .pack_count = in->pack_count,
+                                          .bank = &out->bank,
+                                          .feed_in = in->feed_in == 1,
+                                          .holding = aggregator->feed_in.debt,
+                                          .incomplete = in->packs_missing > 0};
 
     memset(&out->control, 0, sizeof out->control);
     if (in->pack_count == 0) {

@@ -67,25 +67,6 @@ static void keep(double *last, double now)
         *last = now;
 }
 
-void pack_remember(struct pack *pack)
-{
-    const struct pack_reading *reading = &pack->reading;
-
-    keep(&pack->last.charge_voltage_max_V, reading->charge_voltage_max_V);
-    keep(&pack->last.charge_current_max_A, reading->charge_current_max_A);
-    keep(&pack->last.discharge_current_max_A, reading->discharge_current_max_A);
-    keep(&pack->last.allow_charge, reading->allow_charge);
-    keep(&pack->last.allow_discharge, reading->allow_discharge);
-    if (reading->charge_mode[0])
-        pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
-    keep(&pack->last.cells_in_series, reading->cells_in_series);
-    keep(&pack->last.cells_sum_V, pack_cells_sum_V(reading));
-    keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
-    keep(&pack->last.cell_voltage_min_V, reading->cell_voltage_min_V);
-    for (int i = 0; i < READING_CELLS_MAX; i++)
-        keep(&pack->last.cell_V[i], reading->cell_V[i]);
-}
-
 double pack_now_or_last(double now, double last)
 {
     return isnan(now) ? last : now;
@@ -148,22 +129,16 @@ static struct pack_reading with_silent_cells(const struct pack *pack)
 
 double pack_highest_cell_V(const struct pack *pack, int *cell)
 {
-    struct pack_reading reading;
-
-    if (!isnan(pack->reading.cell_voltage_max_V))
-        return pack_cell_voltage_max_V(&pack->reading, cell);
-    reading = with_silent_cells(pack);
-    return pack_cell_voltage_max_V(&reading, cell);
+    if (cell)
+        *cell = pack->cells.limit_highest;
+    return pack->cells.limit_highest_V;
 }
 
 double pack_lowest_cell_V(const struct pack *pack, int *cell)
 {
-    struct pack_reading reading;
-
-    if (!isnan(pack->reading.cell_voltage_min_V))
-        return pack_cell_voltage_min_V(&pack->reading, cell);
-    reading = with_silent_cells(pack);
-    return pack_cell_voltage_min_V(&reading, cell);
+    if (cell)
+        *cell = pack->cells.limit_lowest;
+    return pack->cells.limit_lowest_V;
 }
 
 double pack_cells_sum_V(const struct pack_reading *reading)
@@ -178,6 +153,56 @@ double pack_cells_sum_V(const struct pack_reading *reading)
     if (shown == 0 || isnan(sum_V) || reading->cells_in_series > (double)shown)
         return reading->voltage_V;
     return sum_V;
+}
+
+static void look_at_silent_cells(const struct pack *pack, struct pack_cells *cells, bool own_max,
+                                 bool own_min)
+{
+    struct pack_reading reading = with_silent_cells(pack);
+
+    if (!own_max)
+        cells->limit_highest_V = pack_cell_voltage_max_V(&reading, &cells->limit_highest);
+    if (!own_min)
+        cells->limit_lowest_V = pack_cell_voltage_min_V(&reading, &cells->limit_lowest);
+}
+
+static void look_at_cells(struct pack *pack)
+{
+    struct pack_cells *cells = &pack->cells;
+    bool own_max = !isnan(pack->reading.cell_voltage_max_V);
+    bool own_min = !isnan(pack->reading.cell_voltage_min_V);
+
+    cells->highest_V = pack_cell_voltage_max_V(&pack->reading, &cells->highest);
+    cells->lowest_V = pack_cell_voltage_min_V(&pack->reading, &cells->lowest);
+    cells->limit_highest_V = cells->highest_V;
+    cells->limit_highest = cells->highest;
+    cells->limit_lowest_V = cells->lowest_V;
+    cells->limit_lowest = cells->lowest;
+    if (own_max && own_min)
+        return; /* the pack knows all its cells, now */
+    look_at_silent_cells(pack, cells, own_max, own_min);
+}
+
+void pack_remember(struct pack *pack)
+{
+    const struct pack_reading *reading = &pack->reading;
+
+    keep(&pack->last.charge_voltage_max_V, reading->charge_voltage_max_V);
+    keep(&pack->last.charge_current_max_A, reading->charge_current_max_A);
+    keep(&pack->last.discharge_current_max_A, reading->discharge_current_max_A);
+    keep(&pack->last.allow_charge, reading->allow_charge);
+    keep(&pack->last.allow_discharge, reading->allow_discharge);
+    if (reading->charge_mode[0])
+        pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
+    keep(&pack->last.cells_in_series, reading->cells_in_series);
+    pack->cells.shown = pack_reading_cells_shown(reading);
+    pack->cells.sum_V = pack_cells_sum_V(reading);
+    keep(&pack->last.cells_sum_V, pack->cells.sum_V);
+    keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
+    keep(&pack->last.cell_voltage_min_V, reading->cell_voltage_min_V);
+    for (int i = 0; i < READING_CELLS_MAX; i++)
+        keep(&pack->last.cell_V[i], reading->cell_V[i]);
+    look_at_cells(pack);
 }
 
 bool pack_blocks_charge(const struct pack *pack)
@@ -298,7 +323,7 @@ static void merge_derived(const struct pack *const packs[], size_t n, struct ban
 
         gather(&power, pack_power_W(reading), 1);
         gather(&capacity, pack_remaining_Ah(reading), 1);
-        gather(&sum, pack_cells_sum_V(reading), 1);
+        gather(&sum, packs[i]->cells.sum_V, 1);
         agreed = agreed && !(cells < reading->cells_in_series || cells > reading->cells_in_series);
         cells = fmax(cells, reading->cells_in_series);
     }
@@ -308,21 +333,33 @@ static void merge_derived(const struct pack *const packs[], size_t n, struct ban
     out->cells_in_series = agreed ? cells : NAN;
 }
 
-static double temperature_max_C(const struct pack_reading *reading, int *cell)
+static double voltage_max_V(const struct pack *pack, int *cell)
 {
-    *cell = 0;
-    return reading->cell_temperature_max_C;
+    *cell = pack->cells.highest;
+    return pack->cells.highest_V;
 }
 
-static double temperature_min_C(const struct pack_reading *reading, int *cell)
+static double voltage_min_V(const struct pack *pack, int *cell)
+{
+    *cell = pack->cells.lowest;
+    return pack->cells.lowest_V;
+}
+
+static double temperature_max_C(const struct pack *pack, int *cell)
 {
     *cell = 0;
-    return reading->cell_temperature_min_C;
+    return pack->reading.cell_temperature_max_C;
+}
+
+static double temperature_min_C(const struct pack *pack, int *cell)
+{
+    *cell = 0;
+    return pack->reading.cell_temperature_min_C;
 }
 
 static const struct extreme_rule {
     bool highest;
-    double (*value)(const struct pack_reading *reading, int *cell);
+    double (*value)(const struct pack *pack, int *cell);
     size_t own_id; /* what the pack calls that cell: a text in struct pack_reading */
     size_t to;     /* a struct extreme in struct bank */
 } extreme_rules[] = {
@@ -330,8 +367,8 @@ static const struct extreme_rule {
     {                                                                                    \
         highest, value, offsetof(struct pack_reading, own_id), offsetof(struct bank, to) \
     }
-    EXTREME(true, pack_cell_voltage_max_V, cell_voltage_max_id, cell_voltage_max_V),
-    EXTREME(false, pack_cell_voltage_min_V, cell_voltage_min_id, cell_voltage_min_V),
+    EXTREME(true, voltage_max_V, cell_voltage_max_id, cell_voltage_max_V),
+    EXTREME(false, voltage_min_V, cell_voltage_min_id, cell_voltage_min_V),
     EXTREME(true, temperature_max_C, cell_temperature_max_id, cell_temperature_max_C),
     EXTREME(false, temperature_min_C, cell_temperature_min_id, cell_temperature_min_C),
 #undef EXTREME
@@ -363,7 +400,7 @@ static void merge_extreme(const struct pack *const packs[], size_t n, const stru
     extreme->id[0] = '\0';
     for (size_t i = 0; i < n; i++) {
         int cell;
-        double value = rule->value(&packs[i]->reading, &cell);
+        double value = rule->value(packs[i], &cell);
 
         if (!is_further(value, extreme->value, rule->highest))
             continue;

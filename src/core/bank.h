@@ -27,17 +27,28 @@ struct pack_last {
     double cell_V[READING_CELLS_MAX];
 };
 
+/* What follows from a reading alone and is asked several times in each step. */
+struct pack_cells {
+    size_t shown;                           /* see pack_reading_cells_shown */
+    double sum_V;                           /* see pack_cells_sum_V */
+    double highest_V, lowest_V;             /* see pack_cell_voltage_max_V */
+    int highest, lowest;                    /* which cell, 0 = the pack's own */
+    double limit_highest_V, limit_lowest_V; /* see pack_highest_cell_V */
+    int limit_highest, limit_lowest;
+};
+
 /* A pack as the bank sees it. */
 struct pack {
     char name[READING_TEXT_MAX]; /* unique in the bank, never empty */
     struct pack_reading reading;
-    struct pack_last last; /* kept by pack_remember */
+    struct pack_last last;   /* kept by pack_remember */
+    struct pack_cells cells; /* likewise */
 };
 
 /* An unnamed pack that has shown nothing yet. */
 void pack_clear(struct pack *pack);
 
-/* Carries what the reading knows over into pack->last. Call it after each change. */
+/* Carries what the reading knows over into pack->last, and looks at its cells. Call it after each change. */
 void pack_remember(struct pack *pack);
 
 /* The highest or lowest of something, and whose it is. */

@@ -27,7 +27,7 @@ double control_cells_in_series(const struct config *config, const struct pack *c
         return config->nr_of_cells_per_battery;
     for (size_t i = 0; i < n; i++) {
         double own = pack_now_or_last(packs[i]->reading.cells_in_series, packs[i]->last.cells_in_series);
-        size_t shown = pack_reading_cells_shown(&packs[i]->reading);
+        size_t shown = packs[i]->cells.shown;
 
         if (isnan(own) && shown > 0)
             own = (double)shown;
@@ -66,7 +66,7 @@ static void cell_text(const struct cell *cell, char *text, size_t size)
 /* What a pack may still be charged to while its cells peak: its sum without what is above the limit. */
 static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
 {
-    double voltage_V = pack_now_or_last(pack_cells_sum_V(&pack->reading), pack->last.cells_sum_V);
+    double voltage_V = pack_now_or_last(pack->cells.sum_V, pack->last.cells_sum_V);
     double above_V = 0;
 
     for (size_t i = 0; i < READING_CELLS_MAX; i++)
@@ -77,7 +77,7 @@ static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
 /* How far the highest cell of a pack is above the mean of its cells. */
 static double pack_spread_V(const struct pack *pack, double cells)
 {
-    double voltage_V = pack_now_or_last(pack_cells_sum_V(&pack->reading), pack->last.cells_sum_V);
+    double voltage_V = pack_now_or_last(pack->cells.sum_V, pack->last.cells_sum_V);
 
     return pack_highest_cell_V(pack, NULL) - voltage_V / cells;
 }
@@ -91,6 +91,7 @@ static double limit_smoothly(struct control *control, const struct config *confi
                                   .cells = control_cells_in_series(config, in->packs, in->pack_count),
                                   .target_V = target_V,
                                   .limit_V = config->max_cell_voltage_V,
+                                  .feed_in = in->feed_in,
                                   .holding = in->holding};
 
     for (size_t i = 0; i < in->pack_count; i++)

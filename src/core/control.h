@@ -27,7 +27,8 @@ struct control_input {
     const struct pack *const *packs;
     size_t pack_count;
     const struct bank *bank; /* merged from them */
-    bool holding;            /* DC feed-in is held off, and owed */
+    bool feed_in;            /* DC feed-in is on */
+    bool holding;            /* it is held off, and owed */
     bool incomplete;         /* a pack of the bank is not seen */
 };
 

@@ -89,7 +89,9 @@ static void learn(struct smooth *smooth, const struct smooth_input *in, double d
 
 static double set_point_V(const struct smooth *smooth, const struct smooth_input *in)
 {
-    return in->limit_V - (in->holding ? fmax(smooth->margin_V, MARGIN_HOLDING_V) : smooth->margin_V);
+    double margin_V = in->holding ? fmax(smooth->margin_V, MARGIN_HOLDING_V) : smooth->margin_V;
+
+    return in->limit_V - margin_V - (in->feed_in ? SMOOTH_FEED_IN_V : 0);
 }
 
 /* The voltage of the bank at which the highest cell is at its set point. */

@@ -30,14 +30,19 @@ struct smooth_input {
     double cells;     /* in series */
     double target_V;  /* never above it, V of the bank */
     double limit_V;   /* MAX_CELL_VOLTAGE */
+    bool feed_in;     /* DC feed-in is on: Venus may lift the bank SMOOTH_FEED_IN_V a cell over CVL */
     bool holding;     /* DC feed-in is held off: make the cells calm, so that it can be returned */
 };
+
+/* 0.4 V on a bank of 48 V: what the solar chargers may add where the grid does not take all of it. */
+#define SMOOTH_FEED_IN_V 0.025
 
 void smooth_init(struct smooth *smooth);
 
 /* The CVL. smooth->limiting tells whether it is below the target because of a cell.
  *   CVL = n (s - d - p), where s is the set point (limit - margin), d the spread and p what the highest
- *   cell would be above s in SMOOTH_AHEAD_S at the rate at which it rises.
+ *   cell would be above s in 20 s at the rate at which it rises. With DC feed-in on, s is SMOOTH_FEED_IN_V
+ *   lower: whatever the grid takes, no cell peaks, and feed-in can stay on.
  * d hardly depends on the current, so a cloud does not move CVL and the charger's lag is not in the loop.
  * Down at once; up at most 3 mV/s, and a turn upwards at most every half hour. */
 double smooth_step(struct smooth *smooth, const struct smooth_input *in);

@@ -19,6 +19,14 @@ struct plant_setup {
     double load_W;        /* mean AC load */
     double charger_lag_s; /* time constant with which chargers follow */
     uint64_t seed;
+
+    /* A year of it. 0 = without. */
+    double day;             /* of the year at the start, 0..365; < 0 = no seasons, a day of 12 hours */
+    double weak_cell;       /* by how much the first cell of the first pack is smaller: 0.03 = 3 % */
+    double export_W;        /* what the Multi can feed into the grid; 0 = as much as there is */
+    double outages_year;    /* grid outages of a quarter of an hour to three hours */
+    double sensor_offset_A; /* of the current sensor of each pack */
+    double sensor_gain;     /* 0.01 = it shows 1 % too much */
 };
 
 /* A cell: open-circuit voltage, series resistance and one RC pair (its polarisation). */
@@ -29,6 +37,7 @@ struct plant_cell {
     double polarisation_V;
     double leak_A; /* self-discharge */
     double voltage_V;
+    double emf_V;   /* open-circuit voltage and polarisation, at the last step */
     bool balancing; /* its BMS burns some charge off */
 };
 
@@ -41,13 +50,26 @@ struct plant_pack {
     double charged_Ah, discharged_Ah;
     bool away;                            /* its contactor is open */
     bool blocks_charge, blocks_discharge; /* what its BMS says */
+    double emf_V, resistance_ohm;         /* of all its cells and its wiring, at the last step */
 };
 
 /* What the system asks of chargers and inverter. */
 struct plant_limits {
     double cvl_V, ccl_A, dcl_A;
-    bool feed_in;  /* OvervoltageFeedIn: MPPTs run 0.4 V above CVL and ignore CCL */
+    bool feed_in;  /* OvervoltageFeedIn: MPPTs run 0.4 V above CVL and ignore CCL; the Multi exports what
+                      would lift the bank above CVL */
     bool charging; /* false: the chargers have lost their BMS and stopped */
+};
+
+/* Where the sun's energy went, Wh since the start. */
+struct plant_energy {
+    double sun_Wh;      /* what the panels could have given */
+    double taken_Wh;    /* what the chargers took */
+    double exported_Wh; /* into the grid */
+    double imported_Wh; /* what the battery could not give to the loads */
+    double charged_Wh, discharged_Wh;
+    double necessary_Wh; /* what the best control would have refused: with chargers as slow as these, the
+                            highest cell at its limit and the grid full */
 };
 
 struct plant {
@@ -57,9 +79,24 @@ struct plant {
     double mppt_A[PLANT_MPPTS_MAX];
     double multi_A; /* + into the battery */
     double voltage_V;
-    double time_s; /* virtual, since the start */
-    double cloud;  /* 0 clear .. 1 dark */
-    double sun;    /* factor that people may set, 1 = as the day has it */
+    double time_s;                /* virtual, since the start */
+    double cloud;                 /* 0 clear .. 1 dark */
+    double overcast;              /* of the day, 0 clear .. 1 dark: weather comes and goes in days */
+    double outage_s;              /* how long the grid stays away */
+    double seen_outage_s;         /* how long it has been away */
+    double export_A;              /* of multi_A, into the grid */
+    double sun_W;                 /* of each charger now, as far as the sky gives it */
+    double sun_now_W, load_now_W; /* at the last look */
+    double weather_s;             /* when the next is due */
+    uint64_t weather_random;
+    double cell_max_V; /* for energy.necessary_Wh: the limit of the highest cell, 0 = not asked; */
+    double bank_max_V; /* and of the bank, the target of the day */
+    bool feed_in_wished;
+    double best_A;      /* what the chargers would give under the best control */
+    int disconnections; /* how often a BMS began to block charging */
+    struct plant_energy energy;
+    double follow_s, follow_charger, follow_multi, follow_cell; /* factors of the last step's dt */
+    double sun; /* factor that people may set, 1 = as the day has it */
     uint64_t random;
 };
 
@@ -71,6 +108,14 @@ struct plant_setup plant_setup_default(void);
 void plant_step(struct plant *plant, double dt_s, const struct plant_limits *limits);
 
 double plant_hour(const struct plant *plant); /* of the day, 0..24 */
+double plant_day(const struct plant *plant);  /* of the year, 0..365 */
+
+/* What the pack's sensor shows of its current. */
+double plant_measured_A(const struct plant *plant, const struct plant_pack *pack);
+
+/* How long the next step may be: 1 s while something moves near the top or the bottom, else up to 15 s. */
+double plant_next_step_s(const struct plant *plant);
+
 double plant_cell_soc(const struct plant_cell *cell);
 double plant_pack_soc(const struct plant_pack *pack, size_t cells);
 
