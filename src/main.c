@@ -9,6 +9,7 @@
 #include "commands/record.h"
 #include "commands/release.h"
 #include "commands/replay.h"
+#include "commands/simulate.h"
 #include "commands/status.h"
 #include "daemon.h"
 #include "version.h"
@@ -34,6 +35,7 @@ static const char usage[] =
     "\n"
     "  record [FILE]      write what the daemon reads on the live bus, until it is stopped\n"
     "  replay [FILE]      what the daemon would have published for a recording (FILE or stdin), on stdout\n"
+    "  simulate           what would these settings do to a battery? (simulate --help)\n"
     "  release            return DC feed-in to the user, when the daemon that owes it does not run\n"
     "\n"
     "See battery-aggregator(1) and battery-aggregator-settings(5).\n";
@@ -175,15 +177,18 @@ static int run(const struct arguments *arguments)
         return command_record(&command);
     if (strcmp(arguments->command, "release") == 0)
         return command_release(&command);
-    return refuse("unknown command (check, status, record, replay or release)", arguments->command);
+    return refuse("unknown command (check, status, record, replay, simulate or release)", arguments->command);
 }
 
 int main(int argc, char *argv[])
 {
     struct arguments arguments = {0};
     char default_settings[4096];
-    int status = parse(&arguments, argc, argv);
+    int status;
 
+    if (argc > 1 && strcmp(argv[1], "simulate") == 0)
+        return command_simulate(argc - 1, argv + 1); /* it has options of its own */
+    status = parse(&arguments, argc, argv);
     if (status >= 0)
         return status;
     snprintf(default_settings, sizeof default_settings, "%s/settings.ini", arguments.daemon.data_directory);

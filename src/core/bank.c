@@ -74,38 +74,55 @@ double pack_now_or_last(double now, double last)
 
 /* ---- one pack ---- */
 
-double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
+/* The first of the single cells that is beyond all others; 0 = none is known. */
+static int highest_single(const struct pack_reading *reading)
 {
-    double highest_V = reading->cell_voltage_max_V;
+    double highest_V = -INFINITY;
     int found = 0;
 
     for (int i = 0; i < READING_CELLS_MAX; i++) {
-        if (reading->cell_V[i] > highest_V + SAME_CELL_V ||
-            (isnan(highest_V) && !isnan(reading->cell_V[i])) || (found && reading->cell_V[i] > highest_V)) {
+        if (reading->cell_V[i] > highest_V) { /* never true of an unknown one */
             highest_V = reading->cell_V[i];
             found = i + 1;
         }
     }
-    if (cell)
-        *cell = found;
-    return highest_V;
+    return found;
 }
 
-double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
+static int lowest_single(const struct pack_reading *reading)
 {
-    double lowest_V = reading->cell_voltage_min_V;
+    double lowest_V = INFINITY;
     int found = 0;
 
     for (int i = 0; i < READING_CELLS_MAX; i++) {
-        if (reading->cell_V[i] < lowest_V - SAME_CELL_V || (isnan(lowest_V) && !isnan(reading->cell_V[i])) ||
-            (found && reading->cell_V[i] < lowest_V)) {
+        if (reading->cell_V[i] < lowest_V) {
             lowest_V = reading->cell_V[i];
             found = i + 1;
         }
     }
+    return found;
+}
+
+double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
+{
+    double own_V = reading->cell_voltage_max_V;
+    int single = highest_single(reading);
+    bool further = single && !(reading->cell_V[single - 1] <= own_V + SAME_CELL_V);
+
     if (cell)
-        *cell = found;
-    return lowest_V;
+        *cell = further ? single : 0;
+    return further ? reading->cell_V[single - 1] : own_V;
+}
+
+double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
+{
+    double own_V = reading->cell_voltage_min_V;
+    int single = lowest_single(reading);
+    bool further = single && !(reading->cell_V[single - 1] >= own_V - SAME_CELL_V);
+
+    if (cell)
+        *cell = further ? single : 0;
+    return further ? reading->cell_V[single - 1] : own_V;
 }
 
 /* The reading with the last of those cells that are silent now; while any is, the pack's own last extremes

@@ -25,7 +25,9 @@
 #define WEATHER_S 10.0 /* between two looks at sky, load and grid */
 #define WINTER_DAY 356.0
 #define STEP_LONGEST_S 15.0
+#define STEP_NEAR_TOP_S 2.0
 #define NEAR_TOP_V 3.38
+#define NEAR_LIMIT_V 0.020
 #define NEAR_BOTTOM_V 3.05
 #define OVERVOLTAGE_V 0.4 /* of the MPPTs over CVL with feed-in on, for a bank of 48 V */
 #define OVERVOLTAGE_AT_V 48.0
@@ -441,7 +443,10 @@ double plant_next_step_s(const struct plant *plant)
             lowest_V = fmin(lowest_V, pack->cell[k].voltage_V);
         }
     }
-    return highest_V > NEAR_TOP_V || lowest_V < NEAR_BOTTOM_V ? 1 : STEP_LONGEST_S;
+    if (lowest_V < NEAR_BOTTOM_V ||
+        (highest_V > NEAR_TOP_V && !(highest_V < plant->cell_max_V - NEAR_LIMIT_V)))
+        return 1;
+    return highest_V > NEAR_TOP_V ? STEP_NEAR_TOP_S : STEP_LONGEST_S;
 }
 
 void plant_step(struct plant *plant, double dt_s, const struct plant_limits *limits)

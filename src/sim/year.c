@@ -261,6 +261,9 @@ static void begin(struct year *year)
 
         pack_clear(&year->pack[i]);
         strcpy(year->pack[i].name, "Pack");
+        /* Limits of the BMS, for those who merge them. */
+        reading->charge_voltage_max_V = 3.45 * (double)options->plant.cells;
+        reading->charge_current_max_A = reading->discharge_current_max_A = 0.5 * options->plant.capacity_Ah;
         reading->cells_in_series = (double)options->plant.cells;
         reading->capacity_installed_Ah = options->plant.capacity_Ah;
         year->packs[i] = &year->pack[i];
