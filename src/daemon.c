@@ -75,18 +75,29 @@ static void save_state(struct daemon *daemon)
 
 static void save_charge(struct daemon *daemon)
 {
-    const struct charge_counter *counter = &daemon->engine.aggregator.charge;
+    const struct config *config = &daemon->engine.config;
+    double charge_Ah = aggregator_charge_Ah(&daemon->engine.aggregator, config);
+    double capacity_Ah = daemon->engine.aggregator.charge.capacity_Ah;
     bool resized;
 
-    if (isnan(counter->charge_Ah) || isnan(counter->capacity_Ah))
+    if (isnan(charge_Ah) || isnan(capacity_Ah))
         return;
-    resized = !(fabs(daemon->state.charge_capacity_Ah - counter->capacity_Ah) < 0.01);
-    daemon->state.charge_Ah = counter->charge_Ah;
-    daemon->state.charge_capacity_Ah = counter->capacity_Ah;
+    resized = !(fabs(daemon->state.charge_capacity_Ah - capacity_Ah) < 0.01);
+    daemon->state.charge_Ah = charge_Ah;
+    daemon->state.charge_capacity_Ah = capacity_Ah;
     said_write(daemon, "the charge", state_write_charge(daemon->options->data_directory, &daemon->state));
     if (resized)
         save_state(daemon);
-    aggregator_charge_saved(&daemon->engine.aggregator);
+    aggregator_charge_saved(&daemon->engine.aggregator, config);
+}
+
+/* What was learned changes at anchors: about once a day. */
+static void save_learned(struct daemon *daemon)
+{
+    if (isnan(daemon->engine.aggregator.soc.missing_Ah))
+        return;
+    daemon->state.learned = daemon->engine.aggregator.soc.learned;
+    save_state(daemon);
 }
 
 static void save_instance(struct daemon *daemon)
@@ -250,6 +261,9 @@ static void update(struct daemon *daemon)
         show_identity(daemon);
         items_publish(engine->items, daemon->bus);
     }
+    if (engine->aggregate.charge_event == CHARGE_EVENT_FULL ||
+        engine->aggregate.charge_event == CHARGE_EVENT_EMPTY)
+        save_learned(daemon);
     if (aggregator_charge_due(&engine->aggregator, &engine->config))
         save_charge(daemon);
 }
@@ -478,6 +492,7 @@ static void stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     save_charge(daemon);
+    save_learned(daemon);
     if (daemon->engine.config.own_charge_parameters || daemon->engine.aggregator.feed_in.debt)
         save_control(daemon);
     bus_name_release(&daemon->name);
@@ -536,6 +551,9 @@ static void read_state(struct daemon *daemon)
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
     aggregator_init(&daemon->engine.aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
+    if (daemon->state.learned.usable > 0 &&
+        !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))
+        log_warning("What was learned about the SoC in state.ini cannot be: it is learned anew");
     restore_control(daemon);
 }
 

@@ -134,6 +134,8 @@ static void say_current(struct report *report, const struct aggregate *aggregate
         log_info("Bank current: from the packs");
 }
 
+#define SAID_CORRECTION_PCT 0.1
+
 static void say_charge(const struct aggregate *aggregate, double gap_s)
 {
     switch (aggregate->charge_event) {
@@ -143,10 +145,20 @@ static void say_charge(const struct aggregate *aggregate, double gap_s)
         log_warning("No current was measured for %.0f s: that time is not counted", gap_s);
         break;
     case CHARGE_EVENT_FULL:
-        log_info("Full: the charge counter is set to 100 %%");
+        log_info("Full: the charge counter is set to 100 %%, it was at %.1f %%",
+                 aggregate->charge_before_pct);
         break;
     case CHARGE_EVENT_EMPTY:
-        log_info("Empty: the charge counter is set to 0 %%");
+        log_info("Empty: the charge counter is set to 0 %%, it was at %.1f %%", aggregate->charge_before_pct);
+        break;
+    case CHARGE_EVENT_REST:
+        if (fabs(aggregate->soc_pct - aggregate->charge_before_pct) >= SAID_CORRECTION_PCT)
+            log_info("SoC is corrected from %.1f to %.1f %% by the voltage at rest",
+                     aggregate->charge_before_pct, aggregate->soc_pct);
+        break;
+    case CHARGE_EVENT_OUTLIER:
+        log_warning("SoC is set from %.1f to %.1f %%: far from what was counted, nothing is learned from it",
+                    aggregate->charge_before_pct, aggregate->soc_pct);
         break;
     }
 }

@@ -80,6 +80,10 @@ const struct key settings_keys[] = {
     {soc, "OWN_SOC", NULL, KEY_BOOL, AT(own_soc), 0, 0, 0, "", "False",
      "State of charge from our own Coulomb counter instead of the mean of the packs'. The counter always "
      "runs."},
+    {soc, "SOC_METHOD", NULL, KEY_CHOICE, AT(soc_method), 0, 0, 0, "learned or reference", "learned",
+     "What OWN_SOC shows. learned: a counter that learns between two full charges what the current sensor "
+     "shows too much and what charging loses, and that takes the bank for full when the charge current has "
+     "fallen too; reference: the plain counter of dbus-aggregate-batteries."},
     {soc, "ZERO_SOC", NULL, KEY_BOOL, AT(zero_soc), 0, 0, 0, "", "False",
      "The counter may be set to 0 at the bottom. At the top it is always set to 100 %."},
     {soc, "MAX_CELL_VOLTAGE_SOC_FULL", NULL, KEY_REAL, AT(max_cell_voltage_soc_full_V), 0, 1, 5, "V", "3.45",

@@ -109,6 +109,33 @@ static void add_date(char *content, const char *key, long day)
     snprintf(content + used, CONTENT_BYTES_MAX - used, "%s = %s\n", key, date);
 }
 
+/* What core/soc.h learned, by name. */
+static const struct {
+    const char *name;
+    size_t offset;
+} learned_numbers[] = {
+#define LEARNED(member)                                      \
+    {                                                        \
+        "soc_" #member, offsetof(struct soc_learned, member) \
+    }
+    LEARNED(offset_A),       LEARNED(efficiency), LEARNED(usable),      LEARNED(var_offset),
+    LEARNED(var_efficiency), LEARNED(var_usable), LEARNED(var_missing), LEARNED(cov_offset_efficiency),
+#undef LEARNED
+};
+
+enum { LEARNED_COUNT = sizeof learned_numbers / sizeof *learned_numbers };
+
+static double *learned_number(struct soc_learned *learned, size_t index)
+{
+    return (double *)(void *)((char *)learned + learned_numbers[index].offset);
+}
+
+static void add_learned(char *content, struct soc_learned learned)
+{
+    for (size_t i = 0; i < LEARNED_COUNT && learned.usable > 0; i++)
+        add_number(content, learned_numbers[i].name, *learned_number(&learned, i));
+}
+
 int state_write(const char *directory, const struct state *state)
 {
     char content[CONTENT_BYTES_MAX] = "; Kept by battery-aggregator. Users edit `charge`, not this file.\n"
@@ -123,6 +150,7 @@ int state_write(const char *directory, const struct state *state)
     add_date(content, "seen", state->seen_day);
     add_number(content, "feed_in_debt", state->feed_in_debt);
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
+    add_learned(content, state->learned);
     return replace_file(directory, STATE_FILE, content, strlen(content));
 }
 
@@ -368,7 +396,22 @@ static bool take_number(struct state *state, const char *name, const char *value
             *numbers[i].flag = number > 0;
         return true;
     }
-    return strcmp(name, "last_balancing") != 0 && strcmp(name, "seen") != 0; /* a key of another version */
+    return strcmp(name, "last_balancing") != 0 && strcmp(name, "seen") != 0 &&
+           strncmp(name, "soc_", strlen("soc_")) != 0; /* a key of another version */
+}
+
+/* Whether it can be is for soc_restore to say. */
+static bool take_learned(struct state *state, const char *name, const char *value)
+{
+    double number;
+
+    for (size_t i = 0; i < LEARNED_COUNT; i++) {
+        if (strcmp(learned_numbers[i].name, name) != 0 || !parse_first_number(value, &number))
+            continue;
+        *learned_number(&state->learned, i) = number;
+        return true;
+    }
+    return false;
 }
 
 static int take_pair(void *user, const char *section, const char *name, const char *value)
@@ -376,7 +419,7 @@ static int take_pair(void *user, const char *section, const char *name, const ch
     struct state_reader *reader = user;
 
     if (strcmp(section, STATE_SECTION) == 0 && !take_date(reader->state, name, value) &&
-        !take_number(reader->state, name, value))
+        !take_learned(reader->state, name, value) && !take_number(reader->state, name, value))
         reader->spoilt = true;
     return 1;
 }

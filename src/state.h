@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/soc.h"
+
 struct state {
-    double charge_Ah;          /* NAN = none: begin from the packs' SoC */
-    double charge_capacity_Ah; /* capacity of the bank when charge_Ah was saved, NAN = unknown */
-    int device_instance;       /* the one we had, -1 = none yet */
+    double charge_Ah;           /* NAN = none: begin from the packs' SoC */
+    double charge_capacity_Ah;  /* capacity of the bank when charge_Ah was saved, NAN = unknown */
+    struct soc_learned learned; /* of core/soc.h; usable 0 = nothing */
+    int device_instance;        /* the one we had, -1 = none yet */
 
     int balancing_state;       /* enum balancing_state */
     long last_balancing_day;   /* CALENDAR_NONE = never; an ISO date in the file */

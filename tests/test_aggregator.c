@@ -318,7 +318,7 @@ static void the_charge_is_due_once_in_its_precision(void **state)
     bench->config.charge_save_precision = 0.0025; /* of 560 Ah: 1.4 Ah */
     begin(bench);
     assert_true(aggregator_charge_due(&bench->aggregator, &bench->config));
-    aggregator_charge_saved(&bench->aggregator);
+    aggregator_charge_saved(&bench->aggregator, &bench->config);
     for (int second = 1; second <= 250; second++)
         step(bench, second); /* 20 A for 250 s: 1.36 Ah */
     assert_false(aggregator_charge_due(&bench->aggregator, &bench->config));

@@ -225,7 +225,7 @@ static void set_up(struct simulation *simulation)
     options->lean_most = number[LEAN_FROM] > 0 ? 0.85 : 0;
     options->controller = simulation->reference ? YEAR_REFERENCE : YEAR_OURS;
     if (simulation->reference)
-        options->config.cvl_control = CVL_REFERENCE;
+        options->config.cvl_control = CVL_REFERENCE, options->config.soc_method = SOC_REFERENCE;
     simulation->view.plot_day = number[PLOT_DAY] >= 0       ? (long)number[PLOT_DAY]
                                 : number[DAYS] > SUMMER_DAY ? SUMMER_DAY
                                                             : (long)(number[DAYS] / 2);

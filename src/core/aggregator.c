@@ -4,10 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The voltage of a full bank, less what its measurement may lack. */
+#define TOP_V_CELL 0.003
+#define SOC_EFFICIENCY 0.9995 /* of LFP and LTO cells; it learns */
+#define LFP_LEAST_V 3.3
+#define LFP_MOST_V 3.7
+#define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, or the SoC of the packs */
+
+static bool is_learned(const struct config *config)
+{
+    return config->own_soc && config->soc_method == SOC_LEARNED;
+}
+
 void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah)
 {
     memset(aggregator, 0, sizeof *aggregator);
     charge_init(&aggregator->charge, charge_Ah);
+    soc_init(&aggregator->soc, SOC_EFFICIENCY);
     control_init(&aggregator->control);
     feed_in_init(&aggregator->feed_in, false, 0);
     if (!isnan(charge_Ah))
@@ -74,12 +87,44 @@ static bool may_begin(struct aggregator *aggregator, const struct config *config
                          time_s - aggregator->packs_change_s >= AGGREGATOR_SETTLE_S);
 }
 
+/* The cell that limits is where it shall be, and the bank at its CVL: it will not become fuller. */
+static bool is_as_full_as_it_gets(const struct control *control, const struct bank *bank,
+                                  const struct control_output *out)
+{
+    return control->smooth.limiting &&
+           bank->voltage_V >= out->limits.charge_voltage.value - TOP_V_CELL * bank->cells_in_series;
+}
+
+static enum charge_event count_learned(struct aggregator *aggregator, const struct config *config,
+                                       const struct charge_input *charge, const struct aggregate *out)
+{
+    const struct bank *bank = &out->bank;
+    double cells = bank->cells_in_series;
+    struct soc_input in = {.time_s = charge->time_s,
+                           .current_A = charge->current_A,
+                           .installed_Ah = charge->capacity_Ah,
+                           .at_top = charge->full,
+                           .at_bottom = charge->empty,
+                           .cell_V = bank->cells_sum_V / cells,
+                           .lfp = config->max_cell_voltage_V >= LFP_LEAST_V &&
+                                  config->max_cell_voltage_V <= LFP_MOST_V};
+
+    if (isnan(aggregator->soc.missing_Ah) && charge->capacity_Ah > 0 && !isnan(aggregator->charge.charge_Ah))
+        soc_begin(&aggregator->soc, aggregator->charge.charge_Ah, charge->capacity_Ah,
+                  aggregator->soc.learned.var_missing > 0 ? NAN : SOC_BEGIN_UNCERTAINTY);
+    if (config->own_charge_parameters)
+        in.at_top = bank->voltage_V >= out->control.target.balancing_V - TOP_V_CELL * cells ||
+                    is_as_full_as_it_gets(&aggregator->control, bank, &out->control);
+    return soc_step(&aggregator->soc, &in);
+}
+
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
-                                      double time_s, const struct aggregate *out)
+                                      double time_s, struct aggregate *out)
 {
     const struct bank *bank = &out->bank;
     struct charge_input in = {
         .time_s = time_s, .current_A = out->current.current_A, .capacity_Ah = bank->capacity_installed_Ah};
+    enum charge_event event;
 
     aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, bank->packs);
     if (!aggregator->counting)
@@ -87,7 +132,17 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
     charge_anchors(config, bank, &out->control, &in);
-    return charge_step(&aggregator->charge, &in, config->battery_efficiency);
+    out->charge_before_pct = charge_soc_pct(&aggregator->charge);
+    if (!is_learned(config)) {
+        event = charge_step(&aggregator->charge, &in, config->battery_efficiency);
+        out->charge_gap_s = aggregator->charge.gap_s;
+        return event;
+    }
+    event = count_learned(aggregator, config, &in, out);
+    charge_step(&aggregator->charge, &in, config->battery_efficiency); /* it stays ready */
+    out->charge_before_pct = aggregator->soc.before_pct;
+    out->charge_gap_s = aggregator->soc.gap_s;
+    return event;
 }
 
 /* SoC and its kin: from our counter when the user chose it and it knows, else from the packs. */
@@ -96,7 +151,15 @@ static void show_charge(const struct aggregator *aggregator, const struct config
 {
     const struct charge_counter *counter = &aggregator->charge;
 
-    if (config->own_soc && aggregator->counting && !isnan(charge_soc_pct(counter))) {
+    out->soc_uncertainty_pct = NAN;
+    if (is_learned(config) && aggregator->counting && !isnan(soc_pct(&aggregator->soc))) {
+        out->soc_pct = soc_pct(&aggregator->soc);
+        out->capacity_Ah = soc_charge_Ah(&aggregator->soc);
+        out->consumed_Ah = soc_consumed_Ah(&aggregator->soc);
+        out->time_to_go_s =
+            out->current.current_A < 0 && !low_soc ? -3600 * out->capacity_Ah / out->current.current_A : NAN;
+        out->soc_uncertainty_pct = soc_uncertainty_pct(&aggregator->soc);
+    } else if (config->own_soc && aggregator->counting && !isnan(charge_soc_pct(counter))) {
         out->soc_pct = charge_soc_pct(counter);
         out->capacity_Ah = counter->charge_Ah;
         out->consumed_Ah = charge_consumed_Ah(counter);
@@ -269,25 +332,31 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
     }
     decide_limits(aggregator, config, in, out);
     out->charge_event = count_charge(aggregator, config, in->time_s, out);
-    out->charge_gap_s = aggregator->charge.gap_s;
     show_charge(aggregator, config, in->low_soc, out);
     guard_feed_in(aggregator, config, in, out);
     say_alarms(in, out);
 }
 
+double aggregator_charge_Ah(const struct aggregator *aggregator, const struct config *config)
+{
+    if (is_learned(config) && !isnan(aggregator->soc.missing_Ah))
+        return soc_charge_Ah(&aggregator->soc);
+    return aggregator->charge.charge_Ah;
+}
+
 bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config)
 {
-    const struct charge_counter *counter = &aggregator->charge;
+    double charge_Ah = aggregator_charge_Ah(aggregator, config);
 
-    if (isnan(counter->charge_Ah) || isnan(counter->capacity_Ah))
+    if (isnan(charge_Ah) || isnan(aggregator->charge.capacity_Ah))
         return false;
     if (isnan(aggregator->saved_charge_Ah))
         return true;
-    return fabs(counter->charge_Ah - aggregator->saved_charge_Ah) >=
-           config->charge_save_precision * counter->capacity_Ah;
+    return fabs(charge_Ah - aggregator->saved_charge_Ah) >=
+           config->charge_save_precision * aggregator->charge.capacity_Ah;
 }
 
-void aggregator_charge_saved(struct aggregator *aggregator)
+void aggregator_charge_saved(struct aggregator *aggregator, const struct config *config)
 {
-    aggregator->saved_charge_Ah = aggregator->charge.charge_Ah;
+    aggregator->saved_charge_Ah = aggregator_charge_Ah(aggregator, config);
 }

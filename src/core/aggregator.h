@@ -14,6 +14,7 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/soc.h"
 
 enum {
     AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
@@ -56,15 +57,18 @@ struct aggregate {
     double capacity_Ah; /* remaining */
     double consumed_Ah;
     double time_to_go_s;
+    double soc_uncertainty_pct; /* one standard deviation; NAN when the SoC is not ours */
     double packs_online;
     double packs_missing;
     enum charge_event charge_event; /* of this step, for the log */
     double charge_gap_s;            /* length of the gap, with CHARGE_EVENT_GAP */
+    double charge_before_pct;       /* the SoC before the event */
 };
 
 /* What is remembered from one step to the next. */
 struct aggregator {
     struct charge_counter charge;
+    struct soc soc; /* beside it, where SOC_METHOD = learned */
     struct control control;
     struct feed_in feed_in;
     bool counting;          /* the counter has begun */
@@ -81,9 +85,12 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
 void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out);
 
+/* The charge that is shown and saved, Ah; NAN when it is not known. */
+double aggregator_charge_Ah(const struct aggregator *aggregator, const struct config *config);
+
 /* True when the charge moved by CHARGE_SAVE_PRECISION of the capacity since it was last saved. */
 bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config);
-void aggregator_charge_saved(struct aggregator *aggregator);
+void aggregator_charge_saved(struct aggregator *aggregator, const struct config *config);
 
 /* A pack tells enough to be part of the bank: voltage, current, SoC, and limits of its own or, under
  * OWN_CHARGE_PARAMETERS, cells. *missing names the first thing it lacks (NULL = nothing). */

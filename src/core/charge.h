@@ -11,6 +11,10 @@ enum charge_event {
     CHARGE_EVENT_GAP,   /* more than CHARGE_GAP_MAX_S between two measurements: not integrated */
     CHARGE_EVENT_FULL,  /* reset to the capacity (said once per arrival at the top) */
     CHARGE_EVENT_EMPTY, /* reset to 0 (once per arrival at the bottom) */
+    /* Of soc.h only: */
+    CHARGE_EVENT_REST,    /* corrected by the voltage at rest */
+    CHARGE_EVENT_OUTLIER, /* full or empty, and so far from what was counted that nothing is learned from it
+                           */
 };
 
 #define CHARGE_GAP_MAX_S 30.0

@@ -29,6 +29,9 @@ enum pack_lost {
     PACK_LOST_STOP,    /* CCL = DCL = 0 at once */
 };
 
+/* What counts the charge when OWN_SOC is chosen. */
+enum soc_method { SOC_LEARNED, SOC_REFERENCE };
+
 /* How CVL gives way to the highest cell. */
 enum cvl_control { CVL_SMOOTH, CVL_REFERENCE };
 
@@ -65,6 +68,7 @@ struct config {
 
     /* State of charge. */
     bool own_soc;
+    enum soc_method soc_method;
     bool zero_soc;
     double max_cell_voltage_soc_full_V;
     double min_cell_voltage_soc_empty_V;

@@ -46,6 +46,7 @@ static const struct output outputs_table[] = {
     REAL("/Dc/0/Power", 0, "W", current.power_W, "Into the bank; + charges"),
     REAL("/Dc/0/Temperature", 1, "°C", bank.temperature_C, "Mean of the packs"),
     REAL("/Soc", 1, "%", soc_pct, "State of charge"),
+    REAL("/Info/SocUncertainty", 1, "%", soc_uncertainty_pct, "One standard deviation of our own SoC"),
     REAL("/Soh", 1, "%", bank.soh_pct, "State of health, weighted by capacity"),
     REAL("/InstalledCapacity", 1, "Ah", bank.capacity_installed_Ah, "Sum of the packs"),
     REAL("/Capacity", 1, "Ah", capacity_Ah, "Remaining charge"),
