@@ -2,6 +2,8 @@
 # make demo    install what is missing, build, and show it working on a private bus
 # make test    install what is missing, build, and run every test
 # make bench   what it costs and how fast it is, for 2, 16 and 64 packs
+# make bench-control    charge control in simulated years, ours beside the reference's (SEEDS=5)
+# make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
@@ -37,7 +39,7 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
-.PHONY: all test demo bench check asan valgrind clean need-% run-tests run-demo run-check
+.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -66,6 +68,20 @@ $(BUILD)/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -Itests -DBUILD_DIR='"$(BUILD)"' $(shell pkg-config --cflags cmocka) -c $< -o $@
+
+$(BUILD)/tests/test_worlds: $(BUILD)/tests/test_worlds.o $(BUILD)/tests/fuzz/worlds.o $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(shell pkg-config --libs cmocka) -o $@
+
+# Random worlds, as many as you like; with the sanitizers.
+WORLDS ?= 1000000
+fuzz-core: need-test
+	@$(MAKE) build/fuzz/tests/fuzz_core BUILD=build/fuzz WARNINGS= HARDENING=-fPIE CFLAGS="-O2 -g" \
+	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+	@build/fuzz/tests/fuzz_core $(WORLDS)
+
+$(BUILD)/tests/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/tests/fuzz/worlds.o $(ARCHIVE)
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/tests/bus/test_%: $(BUILD)/tests/bus/test_%.o $(TEST_HELPERS) $(ARCHIVE)
 	@echo "  LINK  $@"
@@ -108,6 +124,11 @@ bench: need-test
 	@$(MAKE) all $(BUILD)/bench/floor
 	@BUILD=$(BUILD) bench/measure.py $(PACKS)
 
+# Charge control, ours beside the reference's, in simulated years.
+bench-control: need-bench-control
+	@$(MAKE) all
+	@BUILD=$(BUILD) bench/control.py $(SEEDS)
+
 $(BUILD)/bench/%: bench/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
@@ -137,6 +158,9 @@ need-test:
 need-demo:
 	@scripts/need.sh $(NEED_DEMO)
 
+need-bench-control:
+	@scripts/need.sh $(NEED_BUILD) python3
+
 need-check:
 	@scripts/need.sh $(NEED_CHECK)
 
@@ -146,4 +170,4 @@ need-valgrind:
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/bus/*.d)
+-include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/tests/*.d $(BUILD)/tests/*/*.d)

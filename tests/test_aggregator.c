@@ -148,11 +148,27 @@ static void the_counter_runs_with_the_bank_current(void **state)
     struct bench *bench = *state;
 
     bench->config.own_soc = true;
+    bench->config.soc_method = SOC_REFERENCE;
     bench->config.battery_efficiency = 0.98;
     begin(bench);
     for (int second = 1; second <= 3600; second++)
         step(bench, second);
     assert_near(bench->out.capacity_Ah, 308 + 20 * 0.98, 1e-6);
+}
+
+static void the_learned_counter_runs_too_and_tells_how_uncertain_it_is(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    begin(bench);
+    assert_near(bench->out.soc_uncertainty_pct, 5, 1);
+    for (int second = 1; second <= 3600; second++)
+        step(bench, second);
+    assert_near(bench->out.capacity_Ah, 308 + 20, 0.1);
+    bench->config.own_soc = false;
+    step(bench, 3601);
+    assert_true(isnan(bench->out.soc_uncertainty_pct));
 }
 
 static void soc_is_that_of_the_packs_unless_the_user_wants_ours(void **state)
@@ -356,6 +372,7 @@ int main(void)
         TEST(a_bank_of_known_size_begins_to_count_when_it_is_whole),
         TEST(without_a_saved_charge_the_counter_begins_from_all_packs_not_from_the_first),
         TEST(the_counter_runs_with_the_bank_current),
+        TEST(the_learned_counter_runs_too_and_tells_how_uncertain_it_is),
         TEST(soc_is_that_of_the_packs_unless_the_user_wants_ours),
         TEST(soc_is_never_0_for_want_of_data),
         TEST(a_nan_current_never_poisons_the_counter),

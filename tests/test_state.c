@@ -116,7 +116,10 @@ static void expect_said(const struct bench *bench, const char *part)
 static void what_is_written_is_read_back(void **state)
 {
     struct bench *bench = *state;
-    const struct state written = {.charge_Ah = 412.3456, .charge_capacity_Ah = 560, .device_instance = 99};
+    const struct state written = {.charge_Ah = 412.3456,
+                                  .charge_capacity_Ah = 560,
+                                  .device_instance = 99,
+                                  .learned = {-0.25, 0.995, 0.97, 0.01, 1e-6, -1e-5, 0.001, 4}};
 
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
@@ -125,6 +128,7 @@ static void what_is_written_is_read_back(void **state)
     assert_true(fabs(bench->state.charge_Ah - 412.3456) < 0.001);
     assert_true(fabs(bench->state.charge_capacity_Ah - 560) < 0.001);
     assert_int_equal(bench->state.device_instance, 99);
+    assert_memory_equal(&bench->state.learned, &written.learned, sizeof written.learned);
     assert_false(exists(bench, "charge.new") || exists(bench, "state.ini.new"));
 }
 

@@ -35,6 +35,7 @@ static const char *const bank_numbers[BANK_ALARM_FIRST] = {
     [BANK_OFFLINE] = "/System/NrOfModulesOffline",
     [BANK_GUARD] = "/Info/FeedIn",
     [BANK_INSTANCE] = "/DeviceInstance",
+    [BANK_SOC_UNCERTAINTY] = "/Info/SocUncertainty",
 };
 
 static const char *const bank_texts[BANK_TEXTS] = {

@@ -182,6 +182,8 @@ static void put_bar(FILE *out, const struct status_view *view, const struct stat
         add(&line, "%c", soc / 100 * BAR_CELLS > i ? '#' : '.');
     add_number(&line, "] ", view->number[BANK_CAPACITY], 1, "of ");
     add_number(&line, "", view->number[BANK_INSTALLED], 1, "Ah");
+    if (!isnan(view->number[BANK_SOC_UNCERTAINTY]))
+        add_number(&line, "  +- ", view->number[BANK_SOC_UNCERTAINTY], 1, "%");
     if (view->text[BANK_NAME][0])
         add(&line, "   %s", view->text[BANK_NAME]);
     put_line(out, &line, style, NULL);
@@ -325,7 +327,8 @@ void status_json(FILE *out, const struct status_view *view)
                                                           [BANK_PACKS] = "packs_online",
                                                           [BANK_OFFLINE] = "modules_offline",
                                                           [BANK_GUARD] = "feed_in_guard",
-                                                          [BANK_INSTANCE] = "device_instance"};
+                                                          [BANK_INSTANCE] = "device_instance",
+                                                          [BANK_SOC_UNCERTAINTY] = "soc_uncertainty_pct"};
     static const char *const texts[BANK_TEXTS] = {
         [BANK_CELL_MAX_ID] = "cell_max_id", [BANK_CELL_MIN_ID] = "cell_min_id", [BANK_CVL_WHY] = "cvl_reason",
         [BANK_CCL_WHY] = "ccl_reason",      [BANK_DCL_WHY] = "dcl_reason",      [BANK_NAME] = "name"};

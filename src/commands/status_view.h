@@ -28,6 +28,7 @@ enum status_bank_number {
     BANK_OFFLINE,
     BANK_GUARD,
     BANK_INSTANCE,
+    BANK_SOC_UNCERTAINTY,
     BANK_ALARM_FIRST /* and the rest of them */
 };
 enum status_bank_text {

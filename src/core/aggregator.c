@@ -95,6 +95,17 @@ static bool is_as_full_as_it_gets(const struct control *control, const struct ba
            bank->voltage_V >= out->limits.charge_voltage.value - TOP_V_CELL * bank->cells_in_series;
 }
 
+/* A saved charge is that of the bank as it was saved; its size follows in the next step. */
+static void begin_learned(struct aggregator *aggregator, double capacity_Ah)
+{
+    const struct charge_counter *counter = &aggregator->charge;
+    double installed_Ah = isnan(counter->capacity_Ah) ? capacity_Ah : counter->capacity_Ah;
+    bool restored = aggregator->soc.learned.var_missing > 0;
+
+    if (installed_Ah > 0 && !isnan(counter->charge_Ah))
+        soc_begin(&aggregator->soc, counter->charge_Ah, installed_Ah, restored ? NAN : SOC_BEGIN_UNCERTAINTY);
+}
+
 static enum charge_event count_learned(struct aggregator *aggregator, const struct config *config,
                                        const struct charge_input *charge, const struct aggregate *out)
 {
@@ -109,9 +120,8 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
                            .lfp = config->max_cell_voltage_V >= LFP_LEAST_V &&
                                   config->max_cell_voltage_V <= LFP_MOST_V};
 
-    if (isnan(aggregator->soc.missing_Ah) && charge->capacity_Ah > 0 && !isnan(aggregator->charge.charge_Ah))
-        soc_begin(&aggregator->soc, aggregator->charge.charge_Ah, charge->capacity_Ah,
-                  aggregator->soc.learned.var_missing > 0 ? NAN : SOC_BEGIN_UNCERTAINTY);
+    if (isnan(aggregator->soc.missing_Ah))
+        begin_learned(aggregator, charge->capacity_Ah);
     if (config->own_charge_parameters)
         in.at_top = bank->voltage_V >= out->control.target.balancing_V - TOP_V_CELL * cells ||
                     is_as_full_as_it_gets(&aggregator->control, bank, &out->control);

@@ -56,9 +56,8 @@ void pack_clear(struct pack *pack)
 {
     memset(pack, 0, sizeof *pack);
     pack_reading_clear(&pack->reading);
-    pack->last = (struct pack_last){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, {0}};
-    for (int i = 0; i < READING_CELLS_MAX; i++)
-        pack->last.cell_V[i] = NAN;
+    for (size_t i = 0; i < sizeof pack->last / sizeof(double); i++)
+        ((double *)(void *)&pack->last)[i] = NAN; /* it is made of nothing else */
 }
 
 static void keep(double *last, double now)
@@ -172,6 +171,33 @@ double pack_cells_sum_V(const struct pack_reading *reading)
     return sum_V;
 }
 
+static enum sum_source sum_source(const struct pack_reading *reading, size_t shown)
+{
+    double sum_V = 0;
+
+    if (!isnan(reading->cells_sum_V))
+        return SUM_FROM_PACK;
+    for (size_t i = 0; i < shown; i++)
+        sum_V += reading->cell_V[i];
+    if (shown > 0 && !isnan(sum_V) && !(reading->cells_in_series > (double)shown))
+        return SUM_FROM_CELLS;
+    return isnan(reading->voltage_V) ? SUM_NONE : SUM_FROM_VOLTAGE;
+}
+
+/* When a sum falls silent the next best in its place is another number: a limit must not rise by the
+ * difference. */
+static void look_at_sum(struct pack *pack)
+{
+    struct pack_cells *cells = &pack->cells;
+    enum sum_source from = sum_source(&pack->reading, cells->shown);
+
+    cells->sum_V = pack_cells_sum_V(&pack->reading);
+    pack->last.cells_sum_V[from] = cells->sum_V;
+    cells->limit_sum_V = cells->sum_V;
+    for (int better = from + 1; better <= SUM_FROM_PACK; better++)
+        cells->limit_sum_V = fmin(cells->limit_sum_V, pack->last.cells_sum_V[better]);
+}
+
 static void look_at_silent_cells(const struct pack *pack, struct pack_cells *cells, bool own_max,
                                  bool own_min)
 {
@@ -211,10 +237,10 @@ void pack_remember(struct pack *pack)
     keep(&pack->last.allow_discharge, reading->allow_discharge);
     if (reading->charge_mode[0])
         pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
+    keep(&pack->last.voltage_V, reading->voltage_V);
     keep(&pack->last.cells_in_series, reading->cells_in_series);
     pack->cells.shown = pack_reading_cells_shown(reading);
-    pack->cells.sum_V = pack_cells_sum_V(reading);
-    keep(&pack->last.cells_sum_V, pack->cells.sum_V);
+    look_at_sum(pack);
     keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
     keep(&pack->last.cell_voltage_min_V, reading->cell_voltage_min_V);
     for (int i = 0; i < READING_CELLS_MAX; i++)

@@ -11,6 +11,9 @@
 
 enum { BANK_ID_MAX = 2 * READING_TEXT_MAX };
 
+/* Where the sum of a pack's cells comes from, the better the later. */
+enum sum_source { SUM_NONE, SUM_FROM_VOLTAGE, SUM_FROM_CELLS, SUM_FROM_PACK };
+
 /* What a pack showed last of that on which limits depend: it stands while the pack shows none, so that
  * no limit of the bank rises because a value became unknown. */
 struct pack_last {
@@ -21,18 +24,20 @@ struct pack_last {
     double allow_discharge;
     double in_float; /* 1 or 0 */
     double cells_in_series;
-    double cells_sum_V;        /* see pack_cells_sum_V */
-    double cell_voltage_max_V; /* the pack's own extremes */
+    double voltage_V;
+    double cells_sum_V[SUM_FROM_PACK + 1]; /* from each enum sum_source */
+    double cell_voltage_max_V;             /* the pack's own extremes */
     double cell_voltage_min_V;
     double cell_V[READING_CELLS_MAX];
 };
 
 /* What follows from a reading alone and is asked several times in each step. */
 struct pack_cells {
-    size_t shown;                           /* see pack_reading_cells_shown */
-    double sum_V;                           /* see pack_cells_sum_V */
-    double highest_V, lowest_V;             /* see pack_cell_voltage_max_V */
-    int highest, lowest;                    /* which cell, 0 = the pack's own */
+    size_t shown;               /* see pack_reading_cells_shown */
+    double sum_V;               /* see pack_cells_sum_V */
+    double highest_V, lowest_V; /* see pack_cell_voltage_max_V */
+    int highest, lowest;        /* which cell, 0 = the pack's own */
+    double limit_sum_V;         /* the same for limits: from a poorer source it is never above what it was */
     double limit_highest_V, limit_lowest_V; /* see pack_highest_cell_V */
     int limit_highest, limit_lowest;
 };

@@ -66,7 +66,7 @@ static void cell_text(const struct cell *cell, char *text, size_t size)
 /* What a pack may still be charged to while its cells peak: its sum without what is above the limit. */
 static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
 {
-    double voltage_V = pack_now_or_last(pack->cells.sum_V, pack->last.cells_sum_V);
+    double voltage_V = pack->cells.limit_sum_V;
     double above_V = 0;
 
     for (size_t i = 0; i < READING_CELLS_MAX; i++)
@@ -77,7 +77,7 @@ static double pack_peak_voltage_V(const struct pack *pack, double max_cell_V)
 /* How far the highest cell of a pack is above the mean of its cells. */
 static double pack_spread_V(const struct pack *pack, double cells)
 {
-    double voltage_V = pack_now_or_last(pack->cells.sum_V, pack->last.cells_sum_V);
+    double voltage_V = pack->cells.limit_sum_V;
 
     return pack_highest_cell_V(pack, NULL) - voltage_V / cells;
 }
@@ -213,13 +213,30 @@ static void limit_discharge(struct control *control, const struct config *config
     }
 }
 
+/* A pack that tells none counts with what it told last: its silence must not move the target. */
+static double mean_voltage_V(const struct control_input *in)
+{
+    double sum_V = 0;
+    size_t known = 0;
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        double voltage_V = pack_now_or_last(in->packs[i]->reading.voltage_V, in->packs[i]->last.voltage_V);
+
+        if (isnan(voltage_V))
+            continue;
+        sum_V += voltage_V;
+        known++;
+    }
+    return known > 0 ? sum_V / (double)known : NAN;
+}
+
 static void step_target(struct control *control, const struct config *config, const struct control_input *in,
                         struct control_output *out)
 {
     struct balancing_input balancing = {
         .time_s = in->time_s,
         .today = in->today,
-        .voltage_V = in->bank->voltage_V,
+        .voltage_V = mean_voltage_V(in),
         .cell_diff_V = in->incomplete ? NAN : in->bank->cell_voltage_diff_V, /* its cells may be uneven */
         .cells = control_cells_in_series(config, in->packs, in->pack_count),
     };

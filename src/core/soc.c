@@ -363,8 +363,6 @@ static enum charge_event anchor(struct soc *soc, const struct soc_input *in)
 
 static enum charge_event step_known(struct soc *soc, const struct soc_input *in, double dt_s)
 {
-    if (in->installed_Ah > 0)
-        resize(soc, in->installed_Ah);
     count(soc, (in->current_A + soc->last_current_A) / 2, dt_s);
     time_conditions(soc, in, dt_s);
     soc->before_pct = soc_pct(soc);
@@ -378,6 +376,8 @@ enum charge_event soc_step(struct soc *soc, const struct soc_input *in)
 
     if (isnan(in->current_A) || isnan(in->time_s))
         return CHARGE_EVENT_NONE; /* no measurement */
+    if (in->installed_Ah > 0 && !isnan(soc->missing_Ah))
+        resize(soc, in->installed_Ah);
     if (dt_s > CHARGE_GAP_MAX_S && !isnan(soc->missing_Ah)) {
         soc->gap_s = dt_s;
         soc->sweeping = false; /* something was missed */
