@@ -74,38 +74,38 @@ double pack_now_or_last(double now, double last)
 /* ---- one pack ---- */
 
 /* The first of the single cells that is beyond all others; 0 = none is known. */
-static int highest_single(const struct pack_reading *reading)
+static int highest_single(const struct pack_reading *reading, size_t shown)
 {
     double highest_V = -INFINITY;
     int found = 0;
 
-    for (int i = 0; i < READING_CELLS_MAX; i++) {
+    for (size_t i = 0; i < shown; i++) {
         if (reading->cell_V[i] > highest_V) { /* never true of an unknown one */
             highest_V = reading->cell_V[i];
-            found = i + 1;
+            found = (int)i + 1;
         }
     }
     return found;
 }
 
-static int lowest_single(const struct pack_reading *reading)
+static int lowest_single(const struct pack_reading *reading, size_t shown)
 {
     double lowest_V = INFINITY;
     int found = 0;
 
-    for (int i = 0; i < READING_CELLS_MAX; i++) {
+    for (size_t i = 0; i < shown; i++) {
         if (reading->cell_V[i] < lowest_V) {
             lowest_V = reading->cell_V[i];
-            found = i + 1;
+            found = (int)i + 1;
         }
     }
     return found;
 }
 
-double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
+static double voltage_max_of(const struct pack_reading *reading, size_t shown, int *cell)
 {
     double own_V = reading->cell_voltage_max_V;
-    int single = highest_single(reading);
+    int single = highest_single(reading, shown);
     bool further = single && !(reading->cell_V[single - 1] <= own_V + SAME_CELL_V);
 
     if (cell)
@@ -113,15 +113,25 @@ double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
     return further ? reading->cell_V[single - 1] : own_V;
 }
 
-double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
+static double voltage_min_of(const struct pack_reading *reading, size_t shown, int *cell)
 {
     double own_V = reading->cell_voltage_min_V;
-    int single = lowest_single(reading);
+    int single = lowest_single(reading, shown);
     bool further = single && !(reading->cell_V[single - 1] >= own_V - SAME_CELL_V);
 
     if (cell)
         *cell = further ? single : 0;
     return further ? reading->cell_V[single - 1] : own_V;
+}
+
+double pack_cell_voltage_max_V(const struct pack_reading *reading, int *cell)
+{
+    return voltage_max_of(reading, pack_reading_cells_shown(reading), cell);
+}
+
+double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell)
+{
+    return voltage_min_of(reading, pack_reading_cells_shown(reading), cell);
 }
 
 /* The reading with the last of those cells that are silent now; while any is, the pack's own last extremes
@@ -215,8 +225,8 @@ static void look_at_cells(struct pack *pack)
     bool own_max = !isnan(pack->reading.cell_voltage_max_V);
     bool own_min = !isnan(pack->reading.cell_voltage_min_V);
 
-    cells->highest_V = pack_cell_voltage_max_V(&pack->reading, &cells->highest);
-    cells->lowest_V = pack_cell_voltage_min_V(&pack->reading, &cells->lowest);
+    cells->highest_V = voltage_max_of(&pack->reading, cells->shown, &cells->highest);
+    cells->lowest_V = voltage_min_of(&pack->reading, cells->shown, &cells->lowest);
     cells->limit_highest_V = cells->highest_V;
     cells->limit_highest = cells->highest;
     cells->limit_lowest_V = cells->lowest_V;
@@ -243,7 +253,7 @@ void pack_remember(struct pack *pack)
     look_at_sum(pack);
     keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
     keep(&pack->last.cell_voltage_min_V, reading->cell_voltage_min_V);
-    for (int i = 0; i < READING_CELLS_MAX; i++)
+    for (size_t i = 0; i < pack->cells.shown; i++)
         keep(&pack->last.cell_V[i], reading->cell_V[i]);
     look_at_cells(pack);
 }

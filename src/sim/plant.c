@@ -25,7 +25,7 @@
 #define WEATHER_S 10.0 /* between two looks at sky, load and grid */
 #define WINTER_DAY 356.0
 #define STEP_LONGEST_S 15.0
-#define STEP_NEAR_TOP_S 2.0
+#define STEP_NEAR_TOP_S 3.0 /* as DVCC has it */
 #define NEAR_TOP_V 3.38
 #define NEAR_LIMIT_V 0.020
 #define NEAR_BOTTOM_V 3.05
