@@ -127,7 +127,7 @@ bench: need-test
 # Charge control, ours beside the reference's, in simulated years.
 bench-control: need-bench-control
 	@$(MAKE) all
-	@BUILD=$(BUILD) bench/control.py $(SEEDS)
+	@BUILD=$(BUILD) bench/control.py $(SEEDS:%=--seeds %)
 
 $(BUILD)/bench/%: bench/%.c Makefile
 	@mkdir -p $(@D)

@@ -19,6 +19,7 @@ forbid 'src/core/*.[ch]' 'bus/|venus/|sim/|commands/|dbus/|uv\.h|ini\.h|log\.h|s
 forbid 'src/bus/*.[ch]' 'core/|venus/|sim/|commands/|log\.h|state\.h|settings\.h' \
     'bus/ knows nothing about batteries'
 forbid 'src/venus/*.[ch]' 'sim/|commands/|daemon\.h|uv\.h' 'venus/ knows core/ and bus/ only'
-forbid 'src/sim/plant.[ch]' 'bus/|venus/|commands/|dbus/|uv\.h|time\.h|log\.h' 'the plant is pure'
+forbid 'src/sim/plant.[ch] src/sim/weather.[ch] src/sim/chance.[ch] src/sim/sensors.[ch] src/sim/reference.[ch] src/sim/year.[ch]' \
+    'bus/|venus/|commands/|dbus/|uv\.h|time\.h|log\.h' 'what is simulated is pure'
 forbid 'src/*.c src/venus/*.c src/commands/*.c' 'sim/fleet' 'only the fleet knows the fleet'
 exit $broken

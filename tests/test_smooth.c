@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/smooth.h"
+#include "sim/chance.h"
 #include "sim/plant.h"
 
 enum { CELLS = 16, HOURS = 6 };
@@ -42,8 +43,8 @@ static void house_init(struct house *house, double sun_A, double lag_s)
     house->cvl_V = TARGET_V;
     smooth_init(&house->smooth);
     for (int i = 0; i < CELLS; i++) {
-        house->capacity_Ah[i] = i == 0 ? 280 * 0.97 : 280 * (1 + 0.003 * plant_noise(&house->random));
-        house->charge_Ah[i] = 280 * 0.97 * 0.90 + 0.3 * plant_noise(&house->random);
+        house->capacity_Ah[i] = i == 0 ? 280 * 0.97 : 280 * (1 + 0.003 * chance_normal(&house->random));
+        house->charge_Ah[i] = 280 * 0.97 * 0.90 + 0.3 * chance_normal(&house->random);
     }
 }
 
@@ -89,7 +90,7 @@ static void measure(struct house *house, struct smooth_input *in)
     in->highest_V = 0;
     for (int i = 0; i < CELLS; i++) {
         double true_V = cell_emf_V(house, i) + house->current_A * RESISTANCE_OHM;
-        double shown_V = round((true_V + house->noise_V * plant_noise(&house->random)) * 1000) / 1000;
+        double shown_V = round((true_V + house->noise_V * chance_normal(&house->random)) * 1000) / 1000;
 
         sum_V += shown_V;
         in->highest_V = fmax(in->highest_V, shown_V);

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "core/soc.h"
+#include "sim/chance.h"
 #include "sim/plant.h"
 
 #define INSTALLED_AH 280.0
@@ -57,7 +58,8 @@ static void step(struct house *house, double current_A)
         current_A = 4 * room_Ah;
     house->true_Ah += current_A * (current_A > 0 ? house->efficiency : 1) * 20 / HOUR;
     house->in.time_s += 20;
-    house->in.current_A = current_A * (1 + house->gain) + house->offset_A + 0.2 * plant_noise(&house->random);
+    house->in.current_A =
+        current_A * (1 + house->gain) + house->offset_A + 0.2 * chance_normal(&house->random);
     event = soc_step(&house->soc, &house->in);
     if (event != CHARGE_EVENT_NONE)
         house->event = event;

@@ -8,7 +8,9 @@
 
 #include "bus/monitor.h"
 #include "core/alarms.h"
+#include "sim/chance.h"
 #include "sim/fleet_service.h"
+#include "sim/sensors.h"
 
 #define AGGREGATE "com.victronenergy.battery.aggregate"
 #define FEED_IN_PATH "/Settings/CGwacs/OvervoltageFeedIn"
@@ -217,7 +219,7 @@ static void add_pack_items(struct fleet *fleet, struct device *device)
 
 static double flicker(struct fleet *fleet, double deviation)
 {
-    return fleet->options->quiet ? 0 : deviation * plant_noise(&fleet->random);
+    return fleet->options->quiet ? 0 : deviation * chance_flicker(&fleet->random);
 }
 
 static double show_cells(struct fleet *fleet, struct device *device, const struct plant_pack *pack)
@@ -253,14 +255,12 @@ static void show_limits(struct fleet *fleet, struct device *device, const struct
                         double highest_V)
 {
     struct fleet_service *service = &device->service;
-    double cells = (double)fleet->plant.setup.cells;
-    double most_A = 0.5 * fleet->plant.setup.capacity_Ah;
-    double share = fmin(fmax((3.55 - highest_V) / 0.15, 0.02), 1);
+    struct bms_limits limits = sensors_bms_limits(&fleet->plant.setup, pack, highest_V);
 
-    fleet_service_number(service, "/Info/MaxChargeVoltage", 3.45 * cells);
-    fleet_service_number(service, "/Info/MaxChargeCurrent", pack->blocks_charge ? 0 : most_A * share);
-    fleet_service_number(service, "/Info/MaxDischargeCurrent", pack->blocks_discharge ? 0 : most_A);
-    fleet_service_number(service, "/Info/BatteryLowVoltage", 2.8 * cells);
+    fleet_service_number(service, "/Info/MaxChargeVoltage", limits.cvl_V);
+    fleet_service_number(service, "/Info/MaxChargeCurrent", limits.ccl_A);
+    fleet_service_number(service, "/Info/MaxDischargeCurrent", limits.dcl_A);
+    fleet_service_number(service, "/Info/BatteryLowVoltage", 2.8 * (double)fleet->plant.setup.cells);
     fleet_service_text(service, "/Info/ChargeMode", highest_V > 3.44 ? "Absorption" : "Bulk");
     fleet_service_number(service, "/Io/AllowToCharge", !pack->blocks_charge);
     fleet_service_number(service, "/Io/AllowToDischarge", !pack->blocks_discharge);
@@ -907,7 +907,7 @@ static void begin(struct fleet *fleet)
     fleet->last_s = now;
     fleet->left_s = now;
     fleet->limit[0] = fleet->limit[1] = fleet->limit[2] = NAN;
-    fleet->random = fleet->options->plant.seed + 7;
+    fleet->random = chance_seed(fleet->options->plant.seed, 9);
     plant_init(&fleet->plant, &fleet->options->plant);
     add_devices(fleet);
     for (size_t i = 0; i < fleet->count; i++) {

@@ -1,68 +1,94 @@
-/* The plant under a controller, for days or years in virtual time: ours (core/aggregator.h), or the
- * reference's. Counts what a battery's owner would want to know. */
+/* Lets a simulated house live under a controller for days or years of virtual time, and counts what became
+ * of its sun, its cells and its owner's settings. Same options, same report. */
 #ifndef SIM_YEAR_H
 #define SIM_YEAR_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "core/aggregator.h"
+#include "core/config.h"
 #include "sim/plant.h"
-#include "sim/reference.h"
-
-enum { YEAR_BANDS = 6, YEAR_BALANCINGS_MAX = 400 };
 
 enum year_controller { YEAR_OURS, YEAR_REFERENCE };
 
-struct year_options {
-    struct plant_setup plant;
-    struct config config; /* OWN_CHARGE_PARAMETERS decides what is tried, as on the device */
-    enum year_controller controller;
-    double days;
-    bool feed_in;         /* the user wishes DC feed-in, and there is an ESS */
-    double noise_V;       /* of the BMS's cell voltages: +- evenly */
-    double imbalance;     /* SoC of the first cell of the first pack above that of the others, 0.02 = 2 % */
-    double lean_from_day; /* from then on something else keeps the bank between lean_least and lean_most; */
-    double lean_most;     /* SoC 0..1; 0 = never */
-};
+/* Bands of the mean cell voltage, for the time spent in each. */
+enum { YEAR_BANDS = 7 };
+extern const double year_band_from_V[YEAR_BANDS]; /* the first from 0 on, the last without end */
 
-/* A moment of it, once a minute. */
+/* What is now, once a minute: truth and what the controller shows. */
 struct year_sample {
-    double time_s; /* since the start */
-    double voltage_V, current_A, highest_V, lowest_V;
+    double time_s; /* since the start, which is midnight */
+    double soc_pct, shown_soc_pct;
+    double voltage_V, highest_V, lowest_V;
     double cvl_V, ccl_A, dcl_A;
-    double soc_pct, true_soc_pct;
-    double sun_W, mppts_A, export_A;
-    bool feed_in_held;
-    enum balancing_state balancing;
+    double sun_W, refused_W, load_W, export_W;
+    double current_A; /* + charges */
+    bool feed_in, grid;
 };
 
-struct year_result {
-    double highest_V; /* of any cell, ever */
-    double over_s;    /* seconds with a cell over MAX_CELL_VOLTAGE */
-    int disconnections;
-    double band_h[YEAR_BANDS]; /* hours of the highest cell in year_band_text */
-    double absorption_h;       /* hours with the highest cell within 50 mV of its limit, under charge */
-    int cvl_moves, cvl_turns;  /* changes of the published CVL, and of its direction, in absorption */
-    int cvl_turns_worst;       /* most in one hour */
-    double held_h;             /* feed-in wished and held off */
-    double soc_error_mean_pct, soc_error_worst_pct;   /* after the first full charge; NAN = none */
-    double lean_error_mean_pct, lean_error_worst_pct; /* after lean_from_day */
-    size_t balancings;
-    double balancing_day[YEAR_BALANCINGS_MAX];
-    double
-        even_after_days; /* first time that the cells differed by less than CELL_DIFF_MAX at the top; NAN */
-    struct plant_energy energy;
-    double refused_Wh;   /* of the sun */
-    double avoidable_Wh; /* of that, what the best control would have taken */
+struct year_day {
+    int day; /* from 0 on */
+    double soc_min_pct, soc_max_pct;
+    double highest_V, lowest_V; /* of all cells */
+    double cvl_min_V, cvl_max_V;
+    double sun_kWh, refused_kWh, exported_kWh;
+    double held_h; /* feed-in off that the owner wants on */
+    bool balanced;
 };
 
-extern const char *const year_band_text[YEAR_BANDS];
+struct year_options {
+    const struct config *config;
+    struct plant_setup plant;
+    enum year_controller controller;
+    int days;
+    bool feed_in; /* the owner has DC feed-in on */
+    double sensor_offset_A, sensor_gain_error;
+    int diverter_from_day; /* when the plant's diverter comes into use */
+    int soc_from_day;      /* from when on the error of the SoC counts */
 
-typedef void (*year_sample_fn)(void *ctx, const struct year_sample *sample);
+    /* Called in virtual time; either may be NULL. on_day returns false to stop. */
+    void (*on_minute)(void *ctx, const struct year_sample *sample);
+    bool (*on_day)(void *ctx, const struct year_day *day);
+    void *ctx;
+};
 
-/* Runs it. sample may be NULL. False when out of memory. */
-bool year_run(const struct year_options *options, year_sample_fn sample, void *ctx,
-              struct year_result *result);
+struct year_report {
+    double days; /* that were simulated */
+    struct plant_energy energy_Wh;
+    double refused_Wh;   /* sun that nobody took */
+    double avoidable_Wh; /* of it, what the best control of the same house would not have refused */
+    double surplus_Wh;   /* what was fed in, and what could have been taken: all that was to be had */
+
+    double highest_V; /* of all cells, ever */
+    double highest_at_s;
+    double over_limit_V; /* above MAX_CELL_VOLTAGE, >= 0 */
+    double over_limit_h;
+    double best_highest_V; /* under the best control, which sees a sudden outage no sooner than others */
+    double lowest_V;
+    unsigned disconnections; /* a BMS that blocked charging */
+    double band_h[YEAR_BANDS];
+    double even_after_days; /* until cells would differ by less than CELL_DIFF_MAX at the top; NAN = never */
+
+    unsigned feed_in_holds;
+    double feed_in_held_h;
+
+    unsigned balancings;
+    double balancing_gap_days; /* the longest without one, from the start and to the end too */
+
+    double absorption_h; /* the bank is at CVL, or a cell at its limit */
+    unsigned cvl_moves;  /* as an MPPT takes it: in steps of 10 mV */
+    unsigned cvl_turns;  /* changes of direction, in absorption */
+
+    double soc_error_mean_pct, soc_error_worst_pct; /* absolute, against the mean of the cells */
+    double steps;
+};
+
+struct plant_setup year_plant_default(void);
+
+/* The mean cell difference that the first full cell would see at the top: all cells brought up together
+ * until the first rests at top_V, the worst pack's. */
+double year_difference_at_top_V(const struct plant *plant, double top_V);
+
+/* 0, or -1 when there is no memory. */
+int year_run(const struct year_options *options, struct year_report *report);
 
 #endif
