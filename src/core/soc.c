@@ -11,7 +11,7 @@
 /* Standard deviations to begin with, and of what changes in a month. C is the installed capacity. */
 #define OFFSET_FIRST_C 0.003 /* A for each Ah */
 #define OFFSET_MONTH_C 0.0001
-#define EFFICIENCY_FIRST 0.0015
+#define EFFICIENCY_FIRST 0.01
 #define EFFICIENCY_MONTH 0.001
 #define USABLE_FIRST 0.05
 #define USABLE_MONTH 0.005
@@ -21,10 +21,12 @@
 
 /* How well an anchor tells. */
 #define FULL_C 0.015
-#define DEEP_C 0.002
+#define DEEP_C 0.001
 #define EMPTY_C 0.02
-#define REST_V 0.010 /* the curve of this cell against that of others */
-#define REST_LEAST_C 0.02
+#define REST_V 0.015 /* the curve of this cell against that of others */
+#define REST_AGAIN_S \
+    (10 * 86400.0) /* the same curve tells the same error again: it is asked once in a while */
+#define REST_LEAST_C 0.03
 #define REST_MOST_C 0.05 /* where it tells less it is not asked */
 #define OUTLIER_SIGMA 5.0
 #define OUTLIERS_BELIEVED 3
@@ -61,7 +63,8 @@ static double usable_Ah(const struct soc *soc)
 void soc_init(struct soc *soc, double efficiency)
 {
     memset(soc, 0, sizeof *soc);
-    soc->missing_Ah = soc->installed_Ah = soc->last_time_s = soc->last_current_A = soc->tail_A = NAN;
+    soc->missing_Ah = soc->installed_Ah = soc->last_time_s = soc->last_current_A = soc->tail_A =
+        soc->corrected_s = NAN;
     soc->learned.efficiency = clamp(efficiency, EFFICIENCY_LEAST, 1);
     soc->learned.usable = 1;
     soc->learned.var_efficiency = square(EFFICIENCY_FIRST);
@@ -295,7 +298,7 @@ static enum charge_event correct_at_rest(struct soc *soc, const struct soc_input
 {
     double rest, per_V, deviation, gain, missing_Ah;
 
-    if (!in->lfp || !rest_soc(in->cell_V, &rest, &per_V))
+    if (!in->lfp || in->time_s - soc->corrected_s < REST_AGAIN_S || !rest_soc(in->cell_V, &rest, &per_V))
         return CHARGE_EVENT_NONE;
     deviation = fmax(REST_LEAST_C, per_V * REST_V);
     if (deviation > REST_MOST_C || rest > 0.5) /* at the top charging anchors better */
@@ -303,6 +306,7 @@ static enum charge_event correct_at_rest(struct soc *soc, const struct soc_input
     gain = var_counted(soc) / (var_counted(soc) + square(deviation * soc->installed_Ah));
     missing_Ah = soc->missing_Ah + gain * ((1 - rest) * usable_Ah(soc) - soc->missing_Ah);
     set_missing(soc, missing_Ah, deviation * sqrt(gain));
+    soc->corrected_s = in->time_s;
     return CHARGE_EVENT_REST;
 }
 

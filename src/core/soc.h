@@ -35,6 +35,7 @@ struct soc {
     double last_time_s, last_current_A;     /* NAN before the first */
     struct soc_count anchored;              /* since the last anchor: makes the uncertainty */
     struct soc_count swept;                 /* since the bank was last deeply full: to learn from */
+    double corrected_s;                     /* when the voltage at rest was asked last; NAN = never */
     double tail_A;                          /* the current without clouds; NAN before the first */
     bool sweeping;                          /* it was, and nothing was missed since */
     double full_s, deep_s, empty_s, rest_s; /* how long it looks so */
