@@ -32,7 +32,7 @@ struct daemon {
     uv_loop_t loop;
     uv_timer_t gather; /* from the first change of an instant to its calculation */
     uv_timer_t tick;   /* time passes although nothing arrives */
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     bool urgent;         /* a value of the message that is being read makes a limit fall */
     uint64_t updated_ms; /* by the loop's clock */
     bool stopping;
@@ -504,6 +504,7 @@ static void stop(struct daemon *daemon)
     uv_close((uv_handle_t *)&daemon->tick, NULL);
     uv_close((uv_handle_t *)&daemon->sigterm, NULL);
     uv_close((uv_handle_t *)&daemon->sigint, NULL);
+    uv_close((uv_handle_t *)&daemon->sighup, NULL);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -521,7 +522,8 @@ static void on_finding(void *ctx, enum settings_severity severity, const char *m
            "%s", message);
 }
 
-static bool read_settings(struct daemon *daemon, struct config *config)
+/* otherwise: what a file with errors leads to. */
+static bool read_settings(struct daemon *daemon, struct config *config, const char *otherwise)
 {
     int errors;
 
@@ -534,12 +536,34 @@ static bool read_settings(struct daemon *daemon, struct config *config)
     }
     errors = settings_read(daemon->options->settings_path, config, on_finding, NULL);
     if (errors > 0) {
-        log_error("%s has %d error%s: not started. Mend it; `battery-aggregator check` tells when it is good",
-                  daemon->options->settings_path, errors, errors == 1 ? "" : "s");
+        log_error("%s has %d error%s: %s. Mend it; `battery-aggregator check` tells when it is good",
+                  daemon->options->settings_path, errors, errors == 1 ? "" : "s", otherwise);
         return false;
     }
     log_set_level(daemon->options->log_level ? *daemon->options->log_level : config->logging);
     return true;
+}
+
+static uint64_t period_ms(const struct daemon *daemon)
+{
+    return (uint64_t)daemon->engine.config.update_interval_data_s * 1000;
+}
+
+/* Other settings without leaving the bus. */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct daemon *daemon = handle->data;
+    struct config config;
+
+    (void)number;
+    if (daemon->stopping || !read_settings(daemon, &config, "the old settings stay"))
+        return;
+    if (!engine_reconfigure(&daemon->engine, &config))
+        log_warning("Names of services were changed in %s: these act at the next start",
+                    daemon->options->settings_path);
+    log_info("Settings are read again from %s", daemon->options->settings_path);
+    uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));
+    update(daemon);
 }
 
 static void read_state(struct daemon *daemon)
@@ -579,16 +603,17 @@ static bool build(struct daemon *daemon)
 
 static void start_handles(struct daemon *daemon)
 {
-    uint64_t period_ms = (uint64_t)daemon->engine.config.update_interval_data_s * 1000;
-
     uv_timer_init(&daemon->loop, &daemon->gather);
     uv_timer_init(&daemon->loop, &daemon->tick);
     uv_signal_init(&daemon->loop, &daemon->sigterm);
     uv_signal_init(&daemon->loop, &daemon->sigint);
+    uv_signal_init(&daemon->loop, &daemon->sighup);
     daemon->gather.data = daemon->tick.data = daemon->sigterm.data = daemon->sigint.data = daemon;
-    uv_timer_start(&daemon->tick, on_tick, period_ms, period_ms);
+    daemon->sighup.data = daemon;
+    uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));
     uv_signal_start(&daemon->sigterm, on_signal, SIGTERM);
     uv_signal_start(&daemon->sigint, on_signal, SIGINT);
+    uv_signal_start(&daemon->sighup, on_hangup, SIGHUP);
 }
 
 int daemon_run(const struct daemon_options *options)
@@ -601,7 +626,7 @@ int daemon_run(const struct daemon_options *options)
         return status;
     daemon->options = options;
     daemon->shown_instance = -1;
-    if (!read_settings(daemon, &config)) {
+    if (!read_settings(daemon, &config, "not started")) {
         free(daemon);
         return status;
     }

@@ -28,6 +28,37 @@ void engine_free(struct engine *engine)
     inputs_free(engine->inputs);
 }
 
+static bool same_classes(const struct config *a, const struct config *b)
+{
+    return strcmp(a->battery_service_name, b->battery_service_name) == 0 &&
+           strcmp(a->dcload_service_name, b->dcload_service_name) == 0 &&
+           strcmp(a->multi_keyword, b->multi_keyword) == 0 && strcmp(a->mppt_keyword, b->mppt_keyword) == 0;
+}
+
+bool engine_reconfigure(struct engine *engine, const struct config *config)
+{
+    bool same = same_classes(&engine->config, config);
+    struct config kept = engine->config;
+
+    engine->config = *config;
+    memcpy(engine->config.battery_service_name, kept.battery_service_name, CONFIG_TEXT_MAX);
+    memcpy(engine->config.dcload_service_name, kept.dcload_service_name, CONFIG_TEXT_MAX);
+    memcpy(engine->config.multi_keyword, kept.multi_keyword, CONFIG_TEXT_MAX);
+    memcpy(engine->config.mppt_keyword, kept.mppt_keyword, CONFIG_TEXT_MAX);
+    for (size_t i = 0; i < engine->devices.count; i++)
+        engine->devices.device[i]->identity_changed = true;
+    for (size_t i = 0; i < engine->devices.count;) {
+        bool again = engine->devices.device[i]->identity_changed;
+
+        if (again)
+            devices_settle(&engine->devices, engine->devices.device[i]);
+        i = again ? 0 : i + 1; /* settling may sort them anew */
+    }
+    engine->packs_changed = true;
+    outputs_forget_cells(engine->outputs);
+    return same;
+}
+
 /* ---- what arrives ---- */
 
 const struct paths *engine_wants(const struct engine *engine, const char *service)

@@ -591,6 +591,15 @@ int harness_daemon_await_end(struct harness *h)
     return status;
 }
 
+void harness_daemon_reload(struct harness *h, const char *settings)
+{
+    char settings_path[2 * DIRECTORY_LENGTH];
+
+    snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
+    write_file(settings_path, settings);
+    kill(h->daemon, SIGHUP);
+}
+
 int harness_daemon_stop(struct harness *h, int signal)
 {
     if (harness_daemon_runs(h))

@@ -50,6 +50,8 @@ void harness_daemon_start(struct harness *h, const char *settings);
 bool harness_daemon_runs(struct harness *h);
 /* Sends the signal and waits for its end. Exit status, or 128 + the signal that killed it. */
 int harness_daemon_stop(struct harness *h, int signal);
+/* Other text in its settings file, and the signal that has it read again. */
+void harness_daemon_reload(struct harness *h, const char *settings);
 /* Waits until it ends by itself. */
 int harness_daemon_await_end(struct harness *h);
 /* Waits until it has read all that was sent to it so far. What it made of it may come a gathering

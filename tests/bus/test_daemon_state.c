@@ -256,9 +256,40 @@ static void whatever_is_wrong_no_line_repeats_every_second(void **state)
         harness_fail(h, __FILE__, __LINE__, "repeated: %s", line);
 }
 
+static void settings_that_are_read_again_act_without_leaving_the_bus(void **state)
+{
+    struct harness *h = *state;
+    char owner[64];
+
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start(h, "MAX_CHARGE_CURRENT = 50\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 50);
+    snprintf(owner, sizeof owner, "%s", harness_owner(h));
+    harness_daemon_reload(h, "MAX_CHARGE_CURRENT = 20\nSEND_CELL_VOLTAGES = True\n");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 20);
+    assert_string_equal(harness_owner(h), owner);
+}
+
+static void settings_that_are_wrong_when_read_again_change_nothing(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start(h, "MAX_CHARGE_CURRENT = 50\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 50);
+    harness_daemon_reload(h, "MAX_CHARGE_CURRENT = much\n");
+    harness_await_log(h, "the old settings stay");
+    harness_daemon_sync(h);
+    assert_true(harness_number(h, "/Info/MaxChargeCurrent") == 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        harness_test(settings_that_are_read_again_act_without_leaving_the_bus),
+        harness_test(settings_that_are_wrong_when_read_again_change_nothing),
         harness_test(sigterm_saves_the_charge_and_releases_the_name),
         harness_test(the_counter_goes_on_after_a_restart),
         harness_test(a_killed_daemon_has_saved_what_moved_by_the_precision),
