@@ -180,7 +180,8 @@ static void pass_time(struct replay *replay, double time_s)
         replay->time_s = time_s;
         return;
     }
-    for (; dt_s > period_s; dt_s -= period_s) {
+    while (dt_s > period_s) {
+        dt_s -= period_s;
         replay->monotonic_s += period_s;
         replay->time_s += period_s;
         recording_time(replay->time_s, replay->tick_text);
