@@ -47,8 +47,7 @@ struct daemon {
     struct clock clock;
     double bus_up_s;    /* when we came to this bus */
     int shown_instance; /* the one we have on the bus, -1 = not there */
-    bool save_failed;
-    bool taken_said; /* that another battery has our device instance */
+    bool taken_said;    /* that another battery has our device instance */
 };
 
 static double now_s(void)
@@ -60,12 +59,12 @@ static double now_s(void)
 
 static void said_write(struct daemon *daemon, const char *what, int result)
 {
-    if (result < 0 && !daemon->save_failed)
+    if (result < 0 && !daemon->engine.cannot_save)
         log_error("Cannot save %s in %s: %s. It is kept in memory and tried again", what,
                   daemon->options->data_directory, strerror(-result));
-    else if (result == 0 && daemon->save_failed)
+    else if (result == 0 && daemon->engine.cannot_save)
         log_info("Saving in %s works again", daemon->options->data_directory);
-    daemon->save_failed = result < 0;
+    daemon->engine.cannot_save = result < 0;
 }
 
 static void save_state(struct daemon *daemon)

@@ -228,6 +228,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
     in.packs_implausible = devices_implausible(&engine->devices);
+    in.cannot_save = engine->cannot_save;
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
         roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);

@@ -24,6 +24,7 @@ struct engine {
     struct aggregate aggregate; /* the result of the last step */
     struct report report;
     bool packs_changed; /* the roster must be looked at */
+    bool cannot_save;   /* the caller says so: it is shown as an alarm */
     double all_lost_s;  /* since when no pack is there while we are shown; NAN = not so */
 };
 

@@ -318,7 +318,7 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
 {
     struct bank *bank = &out->bank;
 
-    if (out->feed_in.alarm || in->packs_implausible > 0)
+    if (out->feed_in.alarm || in->packs_implausible > 0 || in->cannot_save)
         bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
     if (in->packs_missing == 0)
         return;

@@ -40,7 +40,8 @@ struct aggregator_input {
     struct lost_packs lost;
     const struct source *const *sources;
     size_t source_count;
-    bool low_soc; /* the system says so */
+    bool low_soc;     /* the system says so */
+    bool cannot_save; /* what must survive a restart cannot be written */
     struct calendar today;
     double feed_in; /* OvervoltageFeedIn as last read, NAN = no settings service */
 };

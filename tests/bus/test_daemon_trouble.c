@@ -209,17 +209,19 @@ static void a_disk_that_fails_is_said_once_and_the_bank_goes_on(void **state)
     char *said;
 
     harness_data_write(h, "charge", "20\n");
-    harness_pack_add(h, "ttyUSB0", "'/Dc/0/Current': 3600.0");
+    harness_pack_add(h, "ttyUSB0", "'/Dc/0/Current': 3600.0, '/Alarms/InternalFailure': 0");
     harness_daemon_start(h, "NR_OF_BATTERIES = 1\nOWN_SOC = True\n");
     harness_await_aggregate(h);
     assert_int_equal(harness_shell(h, "rm -r \"$DATA\"", &said), 0);
     free(said);
     harness_await_log(h, "Cannot save");
+    harness_await_exactly(h, "/Alarms/InternalFailure", 1);
     harness_await_number(h, "/Soc", 24, 1); /* several tries later */
     assert_int_equal(harness_log_count(h, "Cannot save"), 1);
     assert_int_equal(harness_shell(h, "mkdir \"$DATA\"", &said), 0);
     free(said);
     harness_await_log(h, "works again");
+    harness_await_exactly(h, "/Alarms/InternalFailure", 0);
     assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
     said = harness_data_read(h, "charge");
     assert_non_null(said);
@@ -227,10 +229,27 @@ static void a_disk_that_fails_is_said_once_and_the_bank_goes_on(void **state)
     free(said);
 }
 
+static void a_limit_that_cannot_be_is_an_alarm_while_it_lasts_and_loosens_nothing(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/Alarms/InternalFailure': 0");
+    harness_daemon_start(h, "");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Alarms/InternalFailure", 0);
+    harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 6553500.0");
+    harness_await_exactly(h, "/Alarms/InternalFailure", 1);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 100);
+    harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 90.0");
+    harness_await_exactly(h, "/Alarms/InternalFailure", 0);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 90);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         harness_test(signals_of_the_wrong_shape_change_nothing),
+        harness_test(a_limit_that_cannot_be_is_an_alarm_while_it_lasts_and_loosens_nothing),
         harness_test(a_service_that_answers_with_nonsense_is_passed_over),
         harness_test(long_and_foreign_names_are_shown_as_far_as_they_fit),
         harness_test(sixty_packs_are_one_bank),

@@ -212,6 +212,7 @@ static void take_writes(struct world *world)
 
 /* ---- what must hold ---- */
 
+static const char *wrong(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static const char *wrong(struct world *world, const char *format, ...)
 {
     va_list arguments;
