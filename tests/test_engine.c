@@ -1,0 +1,161 @@
+/* engine: how soon what follows from a value should be seen, and settings that change on the way. */
+#include "fixture.h"
+
+#include "engine.h"
+
+#define PACK "com.victronenergy.battery.a"
+
+struct bench {
+    struct config config;
+    struct engine engine;
+    struct device *device;
+};
+
+static enum engine_news say(struct bench *bench, const char *path, double number)
+{
+    struct value value = value_number(number);
+
+    return engine_value(&bench->engine, bench->device, paths_find(engine_wants(&bench->engine, PACK), path),
+                        &value);
+}
+
+static enum engine_news say_text(struct bench *bench, const char *path, const char *text)
+{
+    struct value value = value_text(text);
+
+    return engine_value(&bench->engine, bench->device, paths_find(engine_wants(&bench->engine, PACK), path),
+                        &value);
+}
+
+static void step(struct bench *bench)
+{
+    const struct calendar today = {true, 20000, 6};
+
+    engine_settled(&bench->engine, bench->device, !bench->device->scanned);
+    assert_true(engine_step(&bench->engine, 1, &today));
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = test_calloc(1, sizeof *bench);
+
+    settings_default(&bench->config);
+    assert_true(engine_init(&bench->engine, &bench->config, NULL, NULL));
+    bench->device = engine_here(&bench->engine, PACK);
+    say_text(bench, "/ProductName", "SerialBattery");
+    say(bench, "/Dc/0/Voltage", 53);
+    say(bench, "/Dc/0/Current", 10);
+    say(bench, "/Soc", 50);
+    say(bench, "/Info/MaxChargeVoltage", 55.2);
+    say(bench, "/Info/MaxChargeCurrent", 100);
+    say(bench, "/Info/MaxDischargeCurrent", 120);
+    say(bench, "/Io/AllowToCharge", 1);
+    say(bench, "/System/MaxCellVoltage", 3.40);
+    say(bench, "/System/MinCellVoltage", 3.30);
+    say(bench, "/System/NrOfCellsPerBattery", 16);
+    say(bench, "/Voltages/Cell3", 3.35);
+    step(bench);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+
+    engine_free(&bench->engine);
+    test_free(bench);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static void a_limit_that_falls_is_urgent_and_one_that_rises_is_not(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(say(bench, "/Info/MaxChargeCurrent", 80), ENGINE_URGENT);
+    assert_int_equal(say(bench, "/Info/MaxChargeCurrent", 90), ENGINE_NEWS);
+    assert_int_equal(say(bench, "/Info/MaxChargeVoltage", 54), ENGINE_URGENT);
+    assert_int_equal(say(bench, "/Io/AllowToCharge", 0), ENGINE_URGENT);
+    assert_int_equal(say(bench, "/Io/AllowToCharge", 1), ENGINE_NEWS);
+    assert_int_equal(say(bench, "/Info/MaxChargeVoltage", 54), ENGINE_NOTHING);
+}
+
+static void noise_is_flicker_and_a_new_extreme_of_the_bank_is_news(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(say(bench, "/Voltages/Cell3", 3.351), ENGINE_FLICKER);
+    assert_int_equal(say(bench, "/Dc/0/Current", 10.4), ENGINE_FLICKER);
+    assert_int_equal(say_text(bench, "/System/MaxVoltageCellId", "C7"), ENGINE_FLICKER);
+    assert_int_equal(say(bench, "/Voltages/Cell3", 3.38), ENGINE_NEWS);
+    assert_int_equal(say(bench, "/System/MaxCellVoltage", 3.401), ENGINE_NEWS);
+    assert_int_equal(say(bench, "/Soc", 50.1), ENGINE_NEWS);
+    assert_int_equal(say(bench, "/Dc/0/Current", NAN), ENGINE_NEWS);
+}
+
+static void with_own_control_a_cell_that_lowers_a_limit_is_urgent(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->engine.config.own_charge_parameters = true;
+    assert_int_equal(say(bench, "/System/MaxCellVoltage", 3.42), ENGINE_URGENT);
+    step(bench);
+    assert_int_equal(say(bench, "/System/MinCellVoltage", 2.95), ENGINE_URGENT);
+    step(bench);
+    assert_int_equal(say(bench, "/Info/MaxChargeCurrent", 10), ENGINE_NEWS); /* it is not ours */
+}
+
+static void other_settings_act_and_what_is_known_stays(void **state)
+{
+    struct bench *bench = *state;
+    struct config other = bench->config;
+
+    other.max_charge_current_set = true;
+    other.max_charge_current_A = 30;
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    step(bench);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 30, 1e-9);
+    assert_near(bench->engine.aggregate.soc_pct, 50, 1e-9);
+}
+
+static void names_of_services_hold_from_the_next_start(void **state)
+{
+    struct bench *bench = *state;
+    struct config other = bench->config;
+
+    strcpy(other.battery_service_name, "com.example.battery");
+    assert_false(engine_reconfigure(&bench->engine, &other));
+    assert_non_null(engine_wants(&bench->engine, PACK));
+}
+
+static void an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_count_is_not(void **state)
+{
+    struct bench *bench = *state;
+
+    say(bench, "/History/ChargeCycles", -5);
+    step(bench);
+    assert_false(bench->engine.aggregate.bank.alarm[ALARM_INTERNAL_FAILURE] >= 1);
+    say(bench, "/Info/MaxChargeCurrent", 1e9);
+    step(bench);
+    assert_near(bench->engine.aggregate.bank.alarm[ALARM_INTERNAL_FAILURE], 1, 0);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 100, 1e-9);
+    say(bench, "/Info/MaxChargeCurrent", 50);
+    step(bench);
+    assert_false(bench->engine.aggregate.bank.alarm[ALARM_INTERNAL_FAILURE] >= 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_limit_that_falls_is_urgent_and_one_that_rises_is_not),
+        TEST(noise_is_flicker_and_a_new_extreme_of_the_bank_is_news),
+        TEST(with_own_control_a_cell_that_lowers_a_limit_is_urgent),
+        TEST(other_settings_act_and_what_is_known_stays),
+        TEST(names_of_services_hold_from_the_next_start),
+        TEST(an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_count_is_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
