@@ -6,7 +6,7 @@
 
 /* The voltage of a full bank, less what its measurement may lack. */
 #define TOP_V_CELL 0.003
-#define SOC_EFFICIENCY 0.998 /* of LFP and LTO cells; it learns */
+#define SOC_EFFICIENCY 0.997 /* of LFP and LTO cells; it learns */
 #define LFP_LEAST_V 3.3
 #define LFP_MOST_V 3.7
 #define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, or the SoC of the packs */

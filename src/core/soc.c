@@ -10,7 +10,7 @@
 
 /* Standard deviations to begin with, and of what changes in a month. C is the installed capacity. */
 #define OFFSET_FIRST_C 0.003 /* A for each Ah */
-#define OFFSET_MONTH_C 0.0001
+#define OFFSET_MONTH_C 0.00003
 #define EFFICIENCY_FIRST 0.01
 #define EFFICIENCY_MONTH 0.001
 #define USABLE_FIRST 0.05
@@ -21,14 +21,14 @@
 
 /* How well an anchor tells. */
 #define FULL_C 0.015
-#define DEEP_C 0.001
+#define DEEP_C 0.0006
 #define EMPTY_C 0.02
 #define REST_V 0.015 /* the curve of this cell against that of others */
 #define REST_AGAIN_S \
     (10 * 86400.0) /* the same curve tells the same error again: it is asked once in a while */
 #define REST_LEAST_C 0.03
 #define REST_MOST_C 0.05 /* where it tells less it is not asked */
-#define OUTLIER_SIGMA 5.0
+#define OUTLIER_SIGMA 8.0
 #define OUTLIERS_BELIEVED 3
 #define SWEEP_LEAST_C 0.05 /* less than that going out teaches nothing */
 
