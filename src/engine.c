@@ -213,6 +213,35 @@ static void look_at_roster(struct engine *engine, double now_s)
     }
 }
 
+static void look_for_contradictions(struct engine *engine, double now_s)
+{
+    const struct aggregate *aggregate = &engine->aggregate;
+    struct contradiction of_current = contradiction_of_current(&aggregate->bank, &aggregate->current,
+                                                               aggregate->limits.charge_current.value,
+                                                               aggregate->limits.discharge_current.value);
+
+    if (now_s - engine->contradictions_s < 1)
+        return;
+    engine->contradictions_s = now_s;
+    if (contradiction_step(&engine->current_contradicts, &of_current, CONTRADICTION_CURRENT_S, now_s))
+        report_contradiction("The bank", CONTRADICTION_CURRENT, &of_current,
+                             engine->current_contradicts.stands);
+    for (size_t i = 0; i < engine->devices.count; i++) {
+        struct device *device = engine->devices.device[i];
+        struct contradiction found[CONTRADICTION_OF_PACK];
+
+        if (!device->member)
+            continue;
+        contradiction_of_pack(&device->pack, found);
+        for (int kind = 0; kind < CONTRADICTION_OF_PACK; kind++) {
+            struct contradiction_watch *watch = &device->contradicts[kind];
+
+            if (contradiction_step(watch, &found[kind], CONTRADICTION_PACK_S, now_s))
+                report_contradiction(device->pack.name, kind, &found[kind], watch->stands);
+        }
+    }
+}
+
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX];
@@ -239,6 +268,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     outputs_set(engine->outputs, &engine->aggregate);
     if (engine->config.send_cell_voltages)
         outputs_set_cells(engine->outputs, packs, in.pack_count);
+    look_for_contradictions(engine, now_s);
     return true;
 }
 

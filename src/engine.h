@@ -7,6 +7,7 @@
 
 #include "bus/items.h"
 #include "core/aggregator.h"
+#include "core/contradiction.h"
 #include "report.h"
 #include "roster.h"
 #include "venus/devices.h"
@@ -25,7 +26,9 @@ struct engine {
     struct report report;
     bool packs_changed; /* the roster must be looked at */
     bool cannot_save;   /* the caller says so: it is shown as an alarm */
-    double all_lost_s;  /* since when no pack is there while we are shown; NAN = not so */
+    struct contradiction_watch current_contradicts;
+    double contradictions_s; /* when they were looked for last */
+    double all_lost_s;       /* since when no pack is there while we are shown; NAN = not so */
 };
 
 /* Builds the tables and the tree. set and ctx are for writes to our items, see items_new. The aggregator

@@ -114,6 +114,29 @@ void report_implausible(const struct inputs *inputs, struct device *device, int 
                 range);
 }
 
+void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
+                          bool stands)
+{
+    static const struct {
+        const char *one, *other, *unit, *remedy;
+    } text[CONTRADICTION_COUNT] = {
+        [CONTRADICTION_HIGHEST] = {"the highest cell that it shows", "its own maximum", "V",
+                                   "the higher counts for the limits; look at its BMS"},
+        [CONTRADICTION_LOWEST] = {"the lowest cell that it shows", "its own minimum", "V",
+                                  "the lower counts for the limits; look at its BMS"},
+        [CONTRADICTION_SUM] = {"the sum of its cells", "its voltage", "V",
+                               "look at its BMS, its calibration and its wires"},
+        [CONTRADICTION_CURRENT] = {"the current that Victron's devices measure", "that of the packs", "A",
+                                   "a device is missing or counted twice: see CURRENT_FROM_VICTRON"},
+    };
+
+    if (stands)
+        log_warning("%s: %s is %.3f %s, %s %.3f %s (%s)", who, text[kind].one, found->one, text[kind].unit,
+                    text[kind].other, found->other, text[kind].unit, text[kind].remedy);
+    else
+        log_info("%s: %s and %s agree again", who, text[kind].one, text[kind].other);
+}
+
 /* Source of the bank current. */
 static void say_current(struct report *report, const struct aggregate *aggregate)
 {

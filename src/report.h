@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/aggregator.h"
+#include "core/contradiction.h"
 #include "roster.h"
 #include "venus/devices.h"
 
@@ -35,6 +36,10 @@ void report_waiting(struct report *report, const struct devices *devices, size_t
 /* A value that cannot be: said once for each path of a device. */
 void report_implausible(const struct inputs *inputs, struct device *device, int index,
                         const struct value *value);
+
+/* Two numbers that should be one differ, or agree again. */
+void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
+                          bool stands);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,

@@ -146,6 +146,20 @@ static void an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_cou
     assert_false(bench->engine.aggregate.bank.alarm[ALARM_INTERNAL_FAILURE] >= 1);
 }
 
+static void a_pack_that_contradicts_itself_is_found_out_in_time(void **state)
+{
+    const struct calendar today = {true, 20000, 6};
+    struct bench *bench = *state;
+    const struct contradiction_watch *watch = &bench->device->contradicts[CONTRADICTION_HIGHEST];
+
+    say(bench, "/Voltages/Cell4", 3.46); /* and its own maximum says 3.40 */
+    engine_settled(&bench->engine, bench->device, false);
+    for (int s = 10; s <= 30; s++) {
+        assert_true(engine_step(&bench->engine, s, &today));
+        assert_int_equal(watch->stands, s >= 10 + CONTRADICTION_PACK_S);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +169,7 @@ int main(void)
         TEST(other_settings_act_and_what_is_known_stays),
         TEST(names_of_services_hold_from_the_next_start),
         TEST(an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_count_is_not),
+        TEST(a_pack_that_contradicts_itself_is_found_out_in_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

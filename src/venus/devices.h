@@ -9,6 +9,7 @@
 
 #include "core/aggregator.h"
 #include "core/config.h"
+#include "core/contradiction.h"
 #include "venus/inputs.h"
 
 enum {
@@ -42,6 +43,7 @@ struct device {
     uint64_t implausible_said[DEVICE_PATHS_MAX / 64]; /* a bit for each path, for the log */
     uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
     int implausible_count;
+    struct contradiction_watch contradicts[CONTRADICTION_OF_PACK]; /* of a pack with itself */
     const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
