@@ -235,6 +235,35 @@ static void an_anchor_out_of_the_world_teaches_nothing(void **state)
     assert_near(house->soc.learned.efficiency, before.efficiency, 0.005);
 }
 
+static void a_full_charge_to_another_target_teaches_nothing(void **state)
+{
+    struct house *house = *state;
+    struct soc_learned before;
+
+    live(house, 30, INFINITY);
+    before = house->soc.learned;
+    house->in.cell_V = 3.32; /* the month's target is higher now, */
+    house->true_Ah -= 0.5;   /* and so much more goes in */
+    live(house, 1, INFINITY);
+    assert_near(house->soc.learned.offset_A, before.offset_A, 1e-9);
+    live(house, 10, INFINITY); /* from then on it is the same one */
+    assert_true(house->soc.learned.var_offset < before.var_offset);
+}
+
+static void cells_far_apart_teach_less(void **state)
+{
+    struct house *house = *state, *uneven;
+    void *other;
+
+    setup(&other);
+    uneven = other;
+    uneven->in.difference_V = 0.1;
+    live(house, 5, INFINITY);
+    live(uneven, 5, INFINITY);
+    assert_true(uneven->soc.learned.var_offset > 2 * house->soc.learned.var_offset);
+    teardown(&other);
+}
+
 static void a_gap_is_not_counted_and_told(void **state)
 {
     struct house *house = *state;
@@ -329,6 +358,8 @@ int main(void)
         TEST(empty_teaches_the_usable_capacity),
         TEST(a_long_rest_at_the_steep_end_corrects_and_on_the_flat_part_does_not),
         TEST(an_anchor_out_of_the_world_teaches_nothing),
+        TEST(a_full_charge_to_another_target_teaches_nothing),
+        TEST(cells_far_apart_teach_less),
         TEST(a_gap_is_not_counted_and_told),
         TEST(a_bank_that_grows_keeps_its_soc),
         TEST(what_was_learned_goes_on_after_a_restart),

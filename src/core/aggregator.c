@@ -117,6 +117,7 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
                            .at_top = charge->full,
                            .at_bottom = charge->empty,
                            .cell_V = bank->cells_sum_V / cells,
+                           .difference_V = bank->cell_voltage_max_V.value - bank->cell_voltage_min_V.value,
                            .lfp = config->max_cell_voltage_V >= LFP_LEAST_V &&
                                   config->max_cell_voltage_V <= LFP_MOST_V};
 

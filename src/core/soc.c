@@ -21,7 +21,9 @@
 
 /* How well an anchor tells. */
 #define FULL_C 0.015
-#define DEEP_C 0.0006
+#define DEEP_C 0.0003    /* of an even bank; */
+#define UNEVEN_V 0.02    /* so far apart, cells that are being balanced move what full is twice as much */
+#define SAME_TOP_V 0.005 /* of a cell: two full charges are the same one */
 #define EMPTY_C 0.02
 #define REST_V 0.015 /* the curve of this cell against that of others */
 #define REST_AGAIN_S \
@@ -195,7 +197,7 @@ static double swept_Ah(const struct soc *soc)
 /* From deeply full to deeply full as much went in as out:
  *   0 = efficiency (in - offset in_h) - (out + offset out_h).
  * One equation for two unknowns, again and again: a Kalman filter. */
-static void learn_from_sweep(struct soc *soc)
+static void learn_from_sweep(struct soc *soc, double deep_C)
 {
     struct soc_learned *l = &soc->learned;
     const struct soc_count *n = &soc->swept;
@@ -206,7 +208,7 @@ static void learn_from_sweep(struct soc *soc)
     double offset_row = by_offset * l->var_offset + by_efficiency * l->cov_offset_efficiency;
     double efficiency_row = by_offset * l->cov_offset_efficiency + by_efficiency * l->var_efficiency;
     double var =
-        by_offset * offset_row + by_efficiency * efficiency_row + 2 * square(DEEP_C * soc->installed_Ah);
+        by_offset * offset_row + by_efficiency * efficiency_row + 2 * square(deep_C * soc->installed_Ah);
 
     age(soc, n->in_h + n->out_h);
     if (is_outlier(soc, left_Ah, var))
@@ -238,16 +240,21 @@ static enum charge_event anchor_full(struct soc *soc)
 
 /* A sweep begins where the bank was fullest, and ends when it is deeply full again. The hours at the top are
  * no part of it: what the balancers burn there is no error of the sensor. */
-static void anchor_deep(struct soc *soc)
+static void anchor_deep(struct soc *soc, const struct soc_input *in)
 {
     bool swept = soc->sweeping && soc->swept.out_Ah >= SWEEP_LEAST_C * soc->installed_Ah;
+    bool other_top = fabs(in->cell_V - soc->swept_from_V) > SAME_TOP_V; /* another month's target */
+    double apart = isnan(in->difference_V) ? 1 : in->difference_V / UNEVEN_V;
+    double deep_C = DEEP_C * (1 + square(apart));
 
-    if (swept)
-        learn_from_sweep(soc);
-    if (swept || !soc->sweeping || swept_Ah(soc) >= 0)
+    if (swept && !other_top)
+        learn_from_sweep(soc, deep_C);
+    if (swept || !soc->sweeping || swept_Ah(soc) >= 0) {
         soc->swept = (struct soc_count){0, 0, 0, 0};
+        soc->swept_from_V = in->cell_V;
+    }
     soc->sweeping = true;
-    set_missing(soc, 0, DEEP_C);
+    set_missing(soc, 0, deep_C);
 }
 
 /* From full to empty: that is the usable capacity, as far as the count can be trusted. */
@@ -336,7 +343,7 @@ static bool is_full(const struct soc *soc)
     return soc->full_s >= SOC_FULL_HOLD_S;
 }
 
-static enum charge_event anchor_top(struct soc *soc)
+static enum charge_event anchor_top(struct soc *soc, const struct soc_input *in)
 {
     enum charge_event event = CHARGE_EVENT_NONE;
 
@@ -346,14 +353,14 @@ static enum charge_event anchor_top(struct soc *soc)
     soc->at_full = true;
     soc->missing_Ah = 0; /* and stays so */
     if (soc->deep_s >= SOC_DEEP_HOLD_S)
-        anchor_deep(soc);
+        anchor_deep(soc, in);
     return event;
 }
 
 static enum charge_event anchor(struct soc *soc, const struct soc_input *in)
 {
     if (is_full(soc))
-        return anchor_top(soc);
+        return anchor_top(soc, in);
     if (soc->empty_s >= SOC_EMPTY_HOLD_S && !soc->at_empty) {
         soc->at_empty = true;
         return anchor_empty(soc);

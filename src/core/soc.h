@@ -36,6 +36,7 @@ struct soc {
     struct soc_count anchored;              /* since the last anchor: makes the uncertainty */
     struct soc_count swept;                 /* since the bank was last deeply full: to learn from */
     double corrected_s;                     /* when the voltage at rest was asked last; NAN = never */
+    double swept_from_V;                    /* the mean cell when the sweep began */
     double tail_A;                          /* the current without clouds; NAN before the first */
     bool sweeping;                          /* it was, and nothing was missed since */
     double full_s, deep_s, empty_s, rest_s; /* how long it looks so */
@@ -49,10 +50,11 @@ struct soc_input {
     double time_s;    /* monotonic */
     double current_A; /* + charges; NAN = not measured */
     double installed_Ah;
-    bool at_top;    /* the voltage is that of a full bank */
-    bool at_bottom; /* a cell is empty, and ZERO_SOC allows */
-    double cell_V;  /* mean; NAN = unknown */
-    bool lfp;       /* the cells look like LFP: the voltage at rest tells something */
+    bool at_top;         /* the voltage is that of a full bank */
+    bool at_bottom;      /* a cell is empty, and ZERO_SOC allows */
+    double cell_V;       /* mean; NAN = unknown */
+    double difference_V; /* between the highest and the lowest cell; NAN = unknown */
+    bool lfp;            /* the cells look like LFP: the voltage at rest tells something */
 };
 
 /* efficiency: what BATTERY_EFFICIENCY says. Everything else begins with wide uncertainty. */

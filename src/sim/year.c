@@ -16,6 +16,7 @@
 #define RISING_V 0.060
 #define AT_CVL_V 0.005 /* per cell: the bank is at its charge voltage limit */
 #define CVL_STEP_V 0.01
+#define JUMP_C 0.0005   /* A for each Ah: a current that changes so much is seen when it does */
 #define FIRST_YEAR 2027 /* not a leap year */
 
 const double year_band_from_V[YEAR_BANDS] = {0, 3.00, 3.20, 3.30, 3.35, 3.40, 3.45};
@@ -37,7 +38,8 @@ struct year {
     double target_V;
     double shown_soc_pct;
     bool balanced;
-    double feed_in; /* OvervoltageFeedIn as it stands */
+    double feed_in;   /* OvervoltageFeedIn as it stands */
+    double current_A; /* of the bank, as the controller last saw it */
 
     struct year_day day;
     struct plant_energy at_midnight_Wh;
@@ -97,9 +99,9 @@ static struct calendar today(const struct year *year)
     return calendar_at(first_day * SECONDS_A_DAY + year->plant.time_s, 0);
 }
 
-static void step_ours(struct year *year)
+static void step_ours(struct year *year, double time_s)
 {
-    const struct aggregator_input in = {.time_s = year->plant.time_s,
+    const struct aggregator_input in = {.time_s = time_s,
                                         .packs = year->sensors.list,
                                         .pack_count = year->plant.setup.packs,
                                         .today = today(year),
@@ -120,9 +122,9 @@ static void step_ours(struct year *year)
         year->feed_in = 1;
 }
 
-static void step_reference(struct year *year)
+static void step_reference(struct year *year, double time_s)
 {
-    const struct reference_input in = {.time_s = year->plant.time_s,
+    const struct reference_input in = {.time_s = time_s,
                                        .today = today(year),
                                        .packs = year->sensors.list,
                                        .pack_count = year->plant.setup.packs,
@@ -141,18 +143,39 @@ static void step_reference(struct year *year)
     year->feed_in = isnan(out.feed_in) ? year->feed_in : out.feed_in;
 }
 
-static void step_controller(struct year *year)
+static double bank_current_A(const struct year *year)
+{
+    double current_A = 0;
+
+    for (size_t i = 0; i < year->plant.setup.packs; i++)
+        current_A += year->plant.pack[i].current_A;
+    return current_A;
+}
+
+static void step_controller(struct year *year, double time_s)
 {
     double feed_in = year->feed_in;
 
     sensors_read(&year->sensors, &year->plant);
     if (year->options->controller == YEAR_REFERENCE)
-        step_reference(year);
+        step_reference(year, time_s);
     else
-        step_ours(year);
+        step_ours(year, time_s);
+    year->current_A = bank_current_A(year);
     year->report->feed_in_holds += feed_in == 1 && year->feed_in == 0;
     year->limits.feed_in = year->feed_in == 1;
     year->limits.charging = !isnan(year->limits.cvl_V); /* chargers stop that lose their BMS */
+}
+
+/* In a long step the current is what it was made at its beginning. Packs speak every second: a load that was
+ * switched is seen then, and not half a minute later, or each switch would be a miscount. */
+static void see_jump(struct year *year, double dt_s)
+{
+    const struct plant_setup *setup = &year->plant.setup;
+    double jump_A = fabs(bank_current_A(year) - year->current_A);
+
+    if (dt_s > SHORTEST_STEP_S && jump_A > JUMP_C * setup->capacity_Ah * (double)setup->packs)
+        step_controller(year, year->plant.time_s - dt_s + SHORTEST_STEP_S);
 }
 
 /* Seconds where something may happen, half a minute where nothing can. */
@@ -404,9 +427,10 @@ int year_run(const struct year_options *options, struct year_report *report)
 
         if (year->plant.time_s >= options->diverter_from_day * SECONDS_A_DAY)
             year->plant.setup.diverter_W = year->best.setup.diverter_W = options->plant.diverter_W;
-        step_controller(year);
+        step_controller(year, year->plant.time_s);
         dt_s = fmin(pace_s(year), (year->day.day + 1) * SECONDS_A_DAY - year->plant.time_s);
         plant_step(&year->plant, dt_s, &year->limits);
+        see_jump(year, dt_s);
         step_best(year, dt_s);
         count(year, dt_s);
         if (year->plant.time_s >= (year->day.day + 1) * SECONDS_A_DAY)
