@@ -194,8 +194,7 @@ static void show_page(struct engine *engine, size_t slot, double now_s)
         engine->heard_s[slot] = NAN;
     else if (device)
         engine->heard_s[slot] = device->heard_s;
-    pages_set_values(engine->pages, slot, device && device->member ? &device->pack : NULL,
-                     now_s - engine->heard_s[slot]);
+    pages_set_values(engine->pages, slot, device ? &device->pack : NULL, now_s - engine->heard_s[slot]);
 }
 
 /* A few in each turn: nobody looks at them more often, and a burst of them all would delay what matters. */

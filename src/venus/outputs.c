@@ -102,7 +102,7 @@ static const struct output outputs_table[] = {
           "0: a pack does not allow its cells to be balanced"),
     NAMED("/Info/FeedIn", feed_in_names, feed_in_state,
           "Our guard over DC feed-in: free, holding it off, returning it. Only with OWN_CHARGE_PARAMETERS"),
-    WHOLE("/Balancing", "", bank.balancing, "Not 0: a pack is balancing its cells"),
+    WHOLE("/Balancing", "", bank.balancing, "1 or 2: a pack is balancing its cells"),
     REAL("/History/ChargeCycles", 1, "", bank.charge_cycles, "Mean of the packs"),
     REAL("/History/ChargedEnergy", 2, "kWh", bank.charged_energy_kWh, "Sum of the packs"),
     REAL("/History/DischargedEnergy", 2, "kWh", bank.discharged_energy_kWh, "Sum of the packs"),

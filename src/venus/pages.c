@@ -76,7 +76,13 @@ static const struct item_def cell_item = {
 static const struct item_def module_id_item = {
     NULL, 's', 0, 0, NULL, NULL, "What the pack is called; ten packs at most", false};
 static const struct item_def module_alarm_item = {
-    NULL, 'i', 0, 0, NULL, outputs_alarm_levels, "The alarm of this pack; BmsCable is 1 while it is missing",
+    NULL,
+    'i',
+    0,
+    0,
+    NULL,
+    outputs_alarm_levels,
+    "The alarms of this pack, those that it knows; BmsCable is 1 while it is missing",
     false};
 
 enum {
