@@ -97,13 +97,30 @@ static void noise_of_a_pack_that_nobody_looks_at_is_not_shown(void **state)
     bench->pack.reading.soc_pct = 60.6;
     pages_set_values(bench->pages, 1, &bench->pack, 1);
     assert_int_equal(items_take_changes(bench->items, NULL, NULL), 0);
-    pages_set_values(bench->pages, 0, &bench->pack, 1); /* the one that is looked at, by default */
+    pages_set_values(bench->pages, 0, &bench->pack, 1); /* the one that is asked for, by default */
     assert_int_equal(items_take_changes(bench->items, NULL, NULL), 3);
     assert_near(number_at(bench, "/Battery/1/Voltage"), 53.14, 1e-9);
     assert_near(number_at(bench, "/Battery/2/Voltage"), 53.1, 1e-9);
     bench->pack.reading.voltage_V = 53.16;
     pages_set_values(bench->pages, 1, &bench->pack, 1);
     assert_near(number_at(bench, "/Battery/2/Voltage"), 53.16, 1e-9);
+}
+
+static void the_last_digit_of_a_cell_is_not_shown(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->pack.reading.cell_V[0] = 3.300;
+    arrive_at(bench, 0, "A");
+    bench->pack.reading.cell_V[0] = 3.302;
+    pages_set_values(bench->pages, 0, &bench->pack, 0);
+    assert_near(number_at(bench, "/Battery/1/Cell/1/Voltage"), 3.300, 1e-9);
+    bench->pack.reading.cell_V[0] = 3.303;
+    pages_set_values(bench->pages, 0, &bench->pack, 0);
+    assert_near(number_at(bench, "/Battery/1/Cell/1/Voltage"), 3.303, 1e-9);
+    bench->pack.reading.cell_V[0] = NAN;
+    pages_set_values(bench->pages, 0, &bench->pack, 0);
+    assert_int_equal(at(bench, "/Battery/1/Cell/1/Voltage").kind, VALUE_INVALID);
 }
 
 static void a_limit_of_0_is_no_noise(void **state)
@@ -272,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_page_shows_who_the_pack_is_and_what_it_says),
         TEST(noise_of_a_pack_that_nobody_looks_at_is_not_shown),
+        TEST(the_last_digit_of_a_cell_is_not_shown),
         TEST(a_limit_of_0_is_no_noise),
         TEST(of_a_missing_pack_only_its_identity_and_its_age_are_known),
         TEST(a_slot_that_is_free_again_shows_nothing),

@@ -9,7 +9,7 @@
 struct field {
     struct item_def item;
     size_t offset;
-    double step; /* smaller changes are not shown of a pack that nobody looks at */
+    double step; /* smaller changes are not shown; of the pack that is asked for a fifth of that */
 };
 
 #define OF(member) offsetof(struct pack, member)
@@ -69,10 +69,11 @@ static const struct item_def request_item = {
     0,
     NULL,
     NULL,
-    "The pack that the user interface looks at: its cells are shown, its values exactly",
+    "The pack that the user interface looks at: its cells are shown, its values finer and every second",
     true};
 static const struct item_def cell_item = {
-    NULL, 'd', 3, 0, "V", NULL, "A cell of the pack in /Battery/Request/Id; of the others not shown", false};
+    NULL, 'd', 3, 0, "V", NULL, "A cell of the pack in /Battery/Request/Id, to 2 mV; of the others not shown",
+    false};
 static const struct item_def module_id_item = {
     NULL, 's', 0, 0, NULL, NULL, "What the pack is called; ten packs at most", false};
 static const struct item_def module_alarm_item = {
@@ -84,6 +85,9 @@ static const struct item_def module_alarm_item = {
     outputs_alarm_levels,
     "The alarms of this pack, those that it knows; BmsCable is 1 while it is missing",
     false};
+
+#define ASKED_SHARE 0.2
+#define CELL_STEP_V 0.0025
 
 enum {
     FIELDS = sizeof fields / sizeof *fields,
@@ -108,8 +112,9 @@ struct module {
 struct pages {
     struct items *items;
     int request;
-    size_t slot; /* that is asked for */
-    int cell[READING_CELLS_MAX];
+    size_t slot;                 /* that is asked for */
+    int cell[READING_CELLS_MAX]; /* its cells; -1: not shown so far */
+    double cell_shown_V[READING_CELLS_MAX];
     struct page page[OUTPUTS_PACKS_MAX];
     struct module module[PAGES_MODULES_MAX];
 };
@@ -209,19 +214,17 @@ bool pages_is_turn(const struct pages *pages, size_t slot, size_t turn)
     return slot == pages->slot || slot % PAGES_TURNS == turn % PAGES_TURNS;
 }
 
-/* A value at the edge between two roundings would be news every time. Zero is no approximation: a limit of 0
- * is shown as that. */
-static void set_number(struct pages *pages, struct page *page, size_t field, double number, bool exactly)
+/* A value at the edge between two roundings would be news every time, and the last digit of a cell always is.
+ * Zero is no approximation: a limit of 0 is shown as that. */
+static void set_coarsely(struct items *items, int item, double number, double step, double *shown)
 {
-    double *shown = &page->shown[field];
-
-    if (!exactly && fabs(number - *shown) < fields[field].step && (number != 0) == (*shown != 0))
+    if (fabs(number - *shown) < step && (number != 0) == (*shown != 0))
         return;
     *shown = number;
-    items_set_number(pages->items, page->field[field], number);
+    items_set_number(items, item, number);
 }
 
-static void set_fields(struct pages *pages, struct page *page, const struct pack *pack, bool exactly)
+static void set_fields(struct pages *pages, struct page *page, const struct pack *pack, double share)
 {
     for (size_t i = 0; i < FIELDS; i++) {
         const void *field = (const char *)pack + fields[i].offset;
@@ -229,7 +232,8 @@ static void set_fields(struct pages *pages, struct page *page, const struct pack
         if (fields[i].item.type == 's')
             set_text_or_invalid(pages->items, page->field[i], field);
         else
-            set_number(pages, page, i, *(const double *)field, exactly);
+            set_coarsely(pages->items, page->field[i], *(const double *)field, share * fields[i].step,
+                         &page->shown[i]);
     }
 }
 
@@ -297,11 +301,12 @@ static void set_cells(struct pages *pages, const struct pack *pack)
         if (pages->cell[i] < 0 && !isnan(voltage_V)) {
             snprintf(path, sizeof path, "/Battery/%zu/Cell/%zu/Voltage", pages->slot + 1, i + 1);
             pages->cell[i] = items_find(pages->items, path);
+            pages->cell_shown_V[i] = NAN;
             if (pages->cell[i] < 0)
                 pages->cell[i] = add(pages->items, &cell_item, path);
         }
         if (pages->cell[i] >= 0)
-            items_set_number(pages->items, pages->cell[i], voltage_V);
+            set_coarsely(pages->items, pages->cell[i], voltage_V, CELL_STEP_V, &pages->cell_shown_V[i]);
     }
 }
 
@@ -316,7 +321,7 @@ void pages_set_values(struct pages *pages, size_t slot, const struct pack *pack,
     if (!page->present)
         pack = NULL;
     if (pack)
-        set_fields(pages, page, pack, is_asked_for);
+        set_fields(pages, page, pack, is_asked_for ? ASKED_SHARE : 1);
     else
         forget_fields(pages, page);
     items_set_number(pages->items, page->who[WHO_ALARM], page->taken ? highest_alarm(pack) : NAN);

@@ -43,7 +43,7 @@ bool pages_is_turn(const struct pages *pages, size_t slot, size_t turn);
  * said or answered anything, NAN = not known. */
 void pages_set_values(struct pages *pages, size_t slot, const struct pack *pack, double age_s);
 
-/* /Battery/Request/Id is written: the pack that somebody looks at. It is shown exactly, and its cells with
+/* /Battery/Request/Id is written: the pack that somebody looks at. It is shown finer, and its cells with
  * it. False when there is no such pack. */
 bool pages_request(struct pages *pages, double id);
 

@@ -61,8 +61,8 @@ static void the_cells_are_those_of_the_battery_that_the_page_asks_for(void **sta
     harness_await_exactly(h, REQUEST, 2);
     harness_await_exactly(h, "/Battery/2/Cell/2/Voltage", 3.295);
     harness_await_invalid(h, "/Battery/1/Cell/2/Voltage");
-    harness_pack_set(h, "ttyUSB1", "'/Voltages/Cell2': 3.297");
-    harness_await_exactly(h, "/Battery/2/Cell/2/Voltage", 3.297);
+    harness_pack_set(h, "ttyUSB1", "'/Voltages/Cell2': 3.299");
+    harness_await_exactly(h, "/Battery/2/Cell/2/Voltage", 3.299);
 }
 
 static void a_battery_that_is_not_there_cannot_be_asked_for(void **state)
