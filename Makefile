@@ -4,6 +4,7 @@
 # make bench   what it costs and how fast it is, for 2, 16 and 64 packs
 # make bench-control    charge control in simulated years, ours beside the reference's (SEEDS=5)
 # make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
+# make docs    docs/dbus.md and docs/settings.md, as the tables in the code have it
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
@@ -134,12 +135,24 @@ $(BUILD)/bench/%: bench/%.c Makefile
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) $(LIBS) -o $@
 
+# ---- docs: the parts that are made from the tables in the code (tests/test_docs.c compares) ----
+
+.PHONY: docs
+docs: $(BUILD)/docs/generate
+	@$< paths <docs/dbus.md >$(BUILD)/docs/dbus.md && cp $(BUILD)/docs/dbus.md docs/dbus.md
+	@$< settings <docs/settings.md >$(BUILD)/docs/settings.md && cp $(BUILD)/docs/settings.md docs/settings.md
+
+$(BUILD)/docs/generate: docs/generate.c $(ARCHIVE)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
+
 # ---- checks of the source ----
 
 check: need-check
 	@$(MAKE) run-check
 
-C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch])
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch] docs/*.c)
 
 run-check:
 	clang-format --dry-run -Werror $(C_FILES)

@@ -286,12 +286,24 @@ static void watch_instance(struct daemon *daemon)
     daemon->taken_said = taken;
 }
 
+static void note_ages(struct daemon *daemon)
+{
+    for (size_t i = 0; i < monitor_count(daemon->monitor); i++) {
+        const struct monitor_service *service = monitor_at(daemon->monitor, i);
+        struct device *device = service->user;
+
+        if (device)
+            device->heard_s = service->heard_s;
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
     watch_instance(daemon);
     silence_watch(daemon->monitor, &daemon->engine, now_s(), NULL, NULL);
+    note_ages(daemon);
 
     daemon->engine.packs_changed = true;
     report_waiting(&daemon->engine.report, &daemon->engine.devices, engine_packs_needed(&daemon->engine),
@@ -384,6 +396,7 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
 
     if (!device)
         return;
+    device->heard_s = service->heard_s;
     if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
     if (daemon->urgent && !daemon->stopping)
@@ -439,6 +452,12 @@ static int on_set(void *ctx, int item, const struct value *value)
 {
     struct daemon *daemon = ctx;
 
+    if (item == pages_request_item(daemon->engine.pages)) {
+        if (!engine_request(&daemon->engine, value->number))
+            return 2;
+        schedule(daemon);
+        return 0;
+    }
     if (item != outputs_custom_name_item(daemon->engine.outputs) || value->kind != VALUE_TEXT)
         return 2;
     system_settings_set_name(&daemon->system_settings, value->text);
@@ -634,6 +653,7 @@ int daemon_run(const struct daemon_options *options)
     uv_loop_init(&daemon->loop);
     if (!engine_init(&daemon->engine, &config, on_set, daemon))
         goto out_of_memory;
+    daemon->engine.shows_pages = true;
     read_state(daemon);
     if (!build(daemon))
         goto out_of_memory;

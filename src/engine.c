@@ -16,13 +16,18 @@ bool engine_init(struct engine *engine, const struct config *config, items_set_f
     engine->inputs = inputs_new();
     engine->items = items_new(set, ctx);
     engine->outputs = engine->items ? outputs_new(engine->items) : NULL;
+    engine->pages = engine->items ? pages_new(engine->items) : NULL;
+    engine->turn_s = NAN;
+    for (size_t i = 0; i < OUTPUTS_PACKS_MAX; i++)
+        engine->heard_s[i] = NAN;
     devices_init(&engine->devices, &engine->config, engine->inputs);
-    return engine->inputs && engine->outputs;
+    return engine->inputs && engine->outputs && engine->pages;
 }
 
 void engine_free(struct engine *engine)
 {
     devices_clear(&engine->devices);
+    pages_free(engine->pages);
     outputs_free(engine->outputs);
     items_free(engine->items);
     inputs_free(engine->inputs);
@@ -178,17 +183,53 @@ void engine_stale(struct engine *engine, struct device *device, bool stale)
 
 /* ---- one pass ---- */
 
-static void show_packs(struct engine *engine)
+/* What the pack in this slot says, and for how long it has been silent; one that is missing may still have
+ * its service on the bus. */
+static void show_page(struct engine *engine, size_t slot, double now_s)
 {
-    for (size_t i = 0; i < engine->roster.count; i++) {
-        const struct roster_entry *entry = &engine->roster.entry[i];
-        struct outputs_pack pack = {"", "", "", ""};
+    const struct roster_entry *entry = &engine->roster.entry[slot];
+    const struct device *device = entry->used ? devices_find(&engine->devices, entry->service) : NULL;
+
+    if (!entry->used)
+        engine->heard_s[slot] = NAN;
+    else if (device)
+        engine->heard_s[slot] = device->heard_s;
+    pages_set_values(engine->pages, slot, device ? &device->pack : NULL, now_s - engine->heard_s[slot]);
+}
+
+/* A few in each turn: nobody looks at them more often, and a burst of them all would delay what matters. */
+static void show_pages(struct engine *engine, double now_s)
+{
+    if (!engine->shows_pages || now_s - engine->turn_s < PAGES_TURN_S)
+        return;
+    engine->turn_s = now_s;
+    engine->turns++;
+    for (size_t slot = 0; slot < engine->roster.count; slot++) {
+        if (pages_is_turn(engine->pages, slot, engine->turns))
+            show_page(engine, slot, now_s);
+    }
+}
+
+static void show_packs(struct engine *engine, double now_s)
+{
+    for (size_t slot = 0; slot < engine->roster.count; slot++) {
+        const struct roster_entry *entry = &engine->roster.entry[slot];
+        struct pages_pack pack = {"", "", "", false};
 
         if (entry->used)
-            pack = (struct outputs_pack){entry->service, entry->name, entry->serial,
-                                         entry->present ? "online" : "missing"};
-        outputs_set_pack(engine->outputs, i, &pack);
+            pack = (struct pages_pack){entry->service, entry->name, entry->serial, entry->present};
+        pages_set_pack(engine->pages, slot, &pack);
+        if (engine->shows_pages)
+            show_page(engine, slot, now_s);
     }
+}
+
+bool engine_request(struct engine *engine, double id)
+{
+    if (!pages_request(engine->pages, id))
+        return false;
+    engine->turn_s = NAN; /* it is shown with the next step */
+    return true;
 }
 
 static void on_roster_event(void *ctx, enum roster_event event, const struct roster_entry *entry,
@@ -207,7 +248,7 @@ static void look_at_roster(struct engine *engine, double now_s)
         return;
     engine->packs_changed = false;
     if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine)) {
-        show_packs(engine);
+        show_packs(engine, now_s);
         if (engine->config.send_cell_voltages)
             outputs_forget_cells(engine->outputs);
     }
@@ -269,6 +310,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     if (engine->config.send_cell_voltages)
         outputs_set_cells(engine->outputs, packs, in.pack_count);
     look_for_contradictions(engine, now_s);
+    show_pages(engine, now_s);
     return true;
 }
 

@@ -131,8 +131,9 @@ void report_contradiction(const char *who, enum contradiction_kind kind, const s
     };
 
     if (stands)
-        log_warning("%s: %s is %.3f %s, %s %.3f %s (%s)", who, text[kind].one, found->one, text[kind].unit,
-                    text[kind].other, found->other, text[kind].unit, text[kind].remedy);
+        log_warning("%s contradicts itself: %s is %.3f %s, but %s is %.3f %s (%s)", who, text[kind].one,
+                    found->one, text[kind].unit, text[kind].other, found->other, text[kind].unit,
+                    text[kind].remedy);
     else
         log_info("%s: %s and %s agree again", who, text[kind].one, text[kind].other);
 }

@@ -327,6 +327,43 @@ static void with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_s
     assert_true(isnan(bench->out.soc_pct));
 }
 
+static void the_low_voltage_stands_while_no_pack_tells_it(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    assert_true(isnan(bench->out.bank.low_voltage_V)); /* nobody ever told it */
+    bench->pack[0].reading.low_voltage_V = 44.8;
+    bench->pack[1].reading.low_voltage_V = 46.4;
+    step(bench, 1);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->pack[0].reading.low_voltage_V = bench->pack[1].reading.low_voltage_V = NAN;
+    step(bench, 2);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->in.pack_count = 0;
+    step(bench, 3);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->in.pack_count = 2;
+    bench->pack[0].reading.low_voltage_V = 45;
+    step(bench, 4);
+    assert_near(bench->out.bank.low_voltage_V, 45, 1e-9);
+}
+
+static void with_our_own_limits_the_low_voltage_is_that_of_the_cells_when_no_pack_has_one(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_charge_parameters = true;
+    step(bench, 0);
+    assert_near(bench->out.bank.low_voltage_V, 16 * 2.9, 1e-9);
+    bench->config.nr_of_cells_per_battery = 15;
+    step(bench, 1);
+    assert_near(bench->out.bank.low_voltage_V, 16 * 2.9, 1e-9); /* it stands */
+    bench->pack[1].reading.low_voltage_V = 44;
+    step(bench, 2);
+    assert_near(bench->out.bank.low_voltage_V, 44, 1e-9);
+}
+
 static void the_charge_is_due_once_in_its_precision(void **state)
 {
     struct bench *bench = *state;
@@ -382,6 +419,8 @@ int main(void)
         TEST(nobody_balances_a_bank_of_which_a_pack_is_not_seen),
         TEST(a_missing_pack_is_an_alarm_and_an_offline_module),
         TEST(with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_stands),
+        TEST(the_low_voltage_stands_while_no_pack_tells_it),
+        TEST(with_our_own_limits_the_low_voltage_is_that_of_the_cells_when_no_pack_has_one),
         TEST(the_charge_is_due_once_in_its_precision),
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
     };

@@ -270,8 +270,8 @@ static void print_children(FILE *xml, const struct items *items, const char *nod
         size_t length = strcspn(part, "/");
         bool said = false;
 
-        for (size_t k = 0; k < i && !said; k++) {
-            const char *other = items_path(items, items->sorted[first + k]) + skip;
+        for (size_t k = i; k > 0 && !said; k--) { /* the nearest first: it mostly is the same */
+            const char *other = items_path(items, items->sorted[first + k - 1]) + skip;
 
             said = strcspn(other, "/") == length && strncmp(other, part, length) == 0;
         }

@@ -26,6 +26,7 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
+    aggregator->low_voltage_V = NAN;
 }
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
@@ -327,10 +328,24 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
     bank->modules_offline = fmax(bank->modules_offline, 0) + (double)in->packs_missing;
 }
 
+/* The Multi has its low limit from here, and would be without one for as long as no pack tells it. */
+static void keep_low_voltage(struct aggregator *aggregator, const struct config *config, struct bank *bank)
+{
+    double cells = config->nr_of_cells_per_battery == CONFIG_NOT_SET
+                       ? bank->cells_in_series
+                       : (double)config->nr_of_cells_per_battery;
+
+    bank->low_voltage_V = pack_now_or_last(bank->low_voltage_V, aggregator->low_voltage_V);
+    if (isnan(bank->low_voltage_V) && config->own_charge_parameters)
+        bank->low_voltage_V = cells * config->min_cell_voltage_V;
+    aggregator->low_voltage_V = bank->low_voltage_V;
+}
+
 void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out)
 {
     bank_merge(in->packs, in->pack_count, &out->bank);
+    keep_low_voltage(aggregator, config, &out->bank);
     if (in->packs_missing > 0)
         keep_lost_part(&in->lost, &out->bank);
     bank_current(config, &out->bank, in->sources, in->source_count, &out->current);

@@ -78,6 +78,7 @@ struct aggregator {
     bool was_whole;
     size_t packs_before;   /* in the last step */
     double packs_change_s; /* when their number changed */
+    double low_voltage_V;  /* as last shown */
 };
 
 /* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */

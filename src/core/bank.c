@@ -35,6 +35,7 @@ static const struct merge {
     MERGE(SUM, consumed_Ah, consumed_Ah),
     MERGE(WEIGHTED_ALL, time_to_go_s, time_to_go_s),
     MERGE(HIGHEST, low_voltage_V, low_voltage_V),
+    MERGE(HIGHEST, charge_request, charge_request),
     MERGE(LOWEST, allow_charge, allow_charge),
     MERGE(LOWEST, allow_discharge, allow_discharge),
     MERGE(LOWEST, allow_balance, allow_balance),
@@ -47,6 +48,19 @@ static const struct merge {
     MERGE(SUM, charged_energy_kWh, charged_energy_kWh),
     MERGE(SUM, discharged_energy_kWh, discharged_energy_kWh),
     MERGE(SUM, drawn_Ah, drawn_Ah),
+    MERGE(SUM, history.deepest_discharge_Ah, history.deepest_discharge_Ah),
+    MERGE(SUM, history.last_discharge_Ah, history.last_discharge_Ah),
+    MERGE(SUM, history.average_discharge_Ah, history.average_discharge_Ah),
+    MERGE(HIGHEST, history.full_discharges, history.full_discharges),
+    MERGE(HIGHEST, history.since_full_s, history.since_full_s), /* it was full when the last of them was */
+    MERGE(LOWEST, history.voltage_min_V, history.voltage_min_V),
+    MERGE(HIGHEST, history.voltage_max_V, history.voltage_max_V),
+    MERGE(LOWEST, history.cell_voltage_min_V, history.cell_voltage_min_V),
+    MERGE(HIGHEST, history.cell_voltage_max_V, history.cell_voltage_max_V),
+    MERGE(LOWEST, history.temperature_min_C, history.temperature_min_C),
+    MERGE(HIGHEST, history.temperature_max_C, history.temperature_max_C),
+    MERGE(SUM, history.low_voltage_alarms, history.low_voltage_alarms),
+    MERGE(SUM, history.high_voltage_alarms, history.high_voltage_alarms),
 #undef MERGE
 };
 

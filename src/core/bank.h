@@ -87,6 +87,7 @@ struct bank {
     double time_to_go_s; /* weighted by installed capacity, unknown if any is */
 
     double low_voltage_V;   /* highest of the packs': the first pack that must stop */
+    double charge_request;  /* highest known: one that asks is enough */
     double allow_charge;    /* lowest known: all must allow */
     double allow_discharge; /* lowest known */
     double allow_balance;   /* lowest known */
@@ -102,6 +103,8 @@ struct bank {
     double charged_energy_kWh; /* sums, unknown if any is */
     double discharged_energy_kWh;
     double drawn_Ah;
+    struct pack_history history; /* Ah and alarms: sums; voltages and temperatures: the extremes of the packs;
+                                    full discharges and time since full: the highest known */
 };
 
 /* Merges n packs in parallel into *out. n = 0 gives a bank that knows nothing. */

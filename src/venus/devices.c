@@ -51,6 +51,7 @@ struct device *devices_add(struct devices *devices, const char *service, enum de
         return NULL;
     snprintf(device->service, sizeof device->service, "%s", service);
     device->device_class = device_class;
+    device->heard_s = NAN;
     reading_clear(device);
     devices->device[devices->count++] = device;
     return device;
@@ -185,6 +186,15 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
             packs[count++] = &devices->device[i]->pack;
     }
     return count;
+}
+
+const struct device *devices_find(const struct devices *devices, const char *service)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (strcmp(devices->device[i]->service, service) == 0)
+            return devices->device[i];
+    }
+    return NULL;
 }
 
 size_t devices_count_role(const struct devices *devices, enum device_role role)

@@ -84,6 +84,7 @@ static const struct input battery_inputs[] = {
     SAFETY(pack_reading, "/Info/MaxChargeCurrent", charge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
     SAFETY(pack_reading, "/Info/MaxDischargeCurrent", discharge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
     NUMBER(pack_reading, "/Info/BatteryLowVoltage", low_voltage_V, 0, 1000),
+    NUMBER(pack_reading, "/Info/ChargeRequest", charge_request, 0, 1),
     TEXT(pack_reading, "/Info/ChargeMode", charge_mode),
     SAFETY(pack_reading, "/Io/AllowToCharge", allow_charge, 0, 1, INPUT_ALLOW, 0),
     SAFETY(pack_reading, "/Io/AllowToDischarge", allow_discharge, 0, 1, INPUT_ALLOW, 0),
@@ -97,6 +98,19 @@ static const struct input battery_inputs[] = {
     MEASURED(pack_reading, "/History/ChargedEnergy", charged_energy_kWh, 0, 1e9, 1),
     MEASURED(pack_reading, "/History/DischargedEnergy", discharged_energy_kWh, 0, 1e9, 1),
     MEASURED(pack_reading, "/History/TotalAhDrawn", drawn_Ah, -1e9, 1e9, 1),
+    MEASURED(pack_reading, "/History/DeepestDischarge", history.deepest_discharge_Ah, -1e5, 1e5, 1),
+    MEASURED(pack_reading, "/History/LastDischarge", history.last_discharge_Ah, -1e5, 1e5, 1),
+    MEASURED(pack_reading, "/History/AverageDischarge", history.average_discharge_Ah, -1e5, 1e5, 1),
+    NUMBER(pack_reading, "/History/FullDischarges", history.full_discharges, 0, 1e6),
+    MEASURED(pack_reading, "/History/TimeSinceLastFullCharge", history.since_full_s, 0, 1e9, 600),
+    MEASURED(pack_reading, "/History/MinimumVoltage", history.voltage_min_V, 0, 1000, 1),
+    MEASURED(pack_reading, "/History/MaximumVoltage", history.voltage_max_V, 0, 1000, 1),
+    MEASURED(pack_reading, "/History/MinimumCellVoltage", history.cell_voltage_min_V, 0, 5, 0.1),
+    MEASURED(pack_reading, "/History/MaximumCellVoltage", history.cell_voltage_max_V, 0, 5, 0.1),
+    MEASURED(pack_reading, "/History/MinimumTemperature", history.temperature_min_C, -60, 150, 1),
+    MEASURED(pack_reading, "/History/MaximumTemperature", history.temperature_max_C, -60, 150, 1),
+    NUMBER(pack_reading, "/History/LowVoltageAlarms", history.low_voltage_alarms, 0, 1e6),
+    NUMBER(pack_reading, "/History/HighVoltageAlarms", history.high_voltage_alarms, 0, 1e6),
 };
 
 static const struct input source_inputs[] = {
