@@ -207,6 +207,13 @@ static void service_enter(struct monitor *monitor, const char *name, const char 
     service_scan(service);
 }
 
+/* libdbus ends the program that sends to a name which is none. The bus gives no such names, but what it says
+ * is a text like any other. */
+static bool is_name(const char *name)
+{
+    return dbus_validate_bus_name(name, NULL);
+}
+
 /* What the bus says of a name, in the order in which it says it. owner is "" when there is none. */
 static void name_owned(struct monitor *monitor, const char *name, const char *owner)
 {
@@ -216,7 +223,7 @@ static void name_owned(struct monitor *monitor, const char *name, const char *ow
         return;
     if (service)
         service_leave(service);
-    if (*owner)
+    if (*owner && is_name(owner) && is_name(name))
         service_enter(monitor, name, owner);
 }
 
