@@ -149,6 +149,13 @@ $(BUILD)/tests/test_corpus: $(BUILD)/tests/test_corpus.o $(FUZZ_TARGETS:%=$(BUIL
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(shell pkg-config --libs cmocka) -o $@
 
+# Counts what our own code keeps; on a bus that is none.
+$(BUILD)/tests/test_memory: $(BUILD)/tests/test_memory.o $(BUILD)/tests/fuzz/outcome.o $(BUILD)/tests/fuzz/fake_bus.o \
+    $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free $^ $(LIBS) \
+	    $(shell pkg-config --libs cmocka) -o $@
+
 # Branches that the tests reach in the rooms that decide and in those that read files. The corpus does not
 # count: it runs code, and asserts little of what the code decides.
 COVERAGE_BUILD := build/coverage

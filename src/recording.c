@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_LARGEST_S 1e11 /* the year 5138: later ones are no time, and no calendar has them */
+#define TIME_LARGEST_S 1e11             /* the year 5138: later ones are no time, and no calendar has them */
 #define WHOLE_EXACT (UINT64_C(1) << 53) /* up to here a double holds every whole number */
 
 enum { DIGITS_EXACT = 15, DIGITS_ALL = 17, PLAIN_LENGTH = 18 };

@@ -187,6 +187,15 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
     return count;
 }
 
+size_t devices_count_members(const struct devices *devices)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count; i++)
+        count += devices->device[i]->member;
+    return count;
+}
+
 size_t devices_count_role(const struct devices *devices, enum device_role role)
 {
     size_t count = 0;

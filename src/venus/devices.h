@@ -87,6 +87,7 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
 size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
                        size_t max);
 
+size_t devices_count_members(const struct devices *devices);
 size_t devices_count_role(const struct devices *devices, enum device_role role);
 const struct system_reading *devices_system(const struct devices *devices);     /* NULL when not here */
 const struct settings_reading *devices_settings(const struct devices *devices); /* NULL when not here */

@@ -150,6 +150,27 @@ void bus_call_patient(struct bus *bus, DBusMessage *message, int timeout_ms, bus
     bus_call(bus, message, timeout_ms, reply, ctx);
 }
 
+/* Beyond BUS_PATIENT_MAX they wait. */
+bool bus_call_forget(struct bus *bus, bus_reply_fn reply, const void *ctx)
+{
+    struct call **link = &bus->calls;
+    struct call *call;
+    size_t before = 0;
+
+    while (*link && ((*link)->reply != reply || (*link)->ctx != ctx)) {
+        link = &(*link)->next;
+        before++;
+    }
+    call = *link;
+    if (!call || before < BUS_PATIENT_MAX)
+        return false;
+    *link = call->next;
+    bus->call_count--;
+    dbus_message_unref(call->message);
+    free(call);
+    return true;
+}
+
 bool bus_send(struct bus *bus, DBusMessage *message)
 {
     if (bus->up)
