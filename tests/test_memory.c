@@ -449,6 +449,20 @@ static void services_beyond_the_limit_are_refused_once_and_looked_for_again_when
     assert_int_equal(house->refused, 1);
 }
 
+/* libdbus would end the program that sends to such a name. */
+static void a_name_that_is_none_is_left_alone(void **state)
+{
+    struct house *house = *state;
+
+    own(house, BATTERY "a", "not an owner");
+    own(house, BATTERY "a b", ":1.1");
+    own(house, BATTERY, ":1.1");
+    assert_int_equal(monitor_count(house->monitor), 0);
+    own(house, BATTERY "a", ":1.1");
+    own(house, BATTERY "a", "!");
+    assert_int_equal(monitor_count(house->monitor), 0);
+}
+
 static void a_pack_that_renames_itself_without_end_fills_a_limited_place_and_is_told_once(void **state)
 {
     struct house *house = *state;
@@ -498,6 +512,7 @@ int main(void)
         TEST(a_scan_with_a_hundred_thousand_entries_gives_what_we_read),
         TEST(services_that_come_and_go_without_end_leave_nothing_behind),
         TEST(services_beyond_the_limit_are_refused_once_and_looked_for_again_when_there_is_room),
+        TEST(a_name_that_is_none_is_left_alone),
         TEST(a_pack_that_renames_itself_without_end_fills_a_limited_place_and_is_told_once),
         TEST(packs_beyond_those_that_can_be_led_are_told_once),
     };

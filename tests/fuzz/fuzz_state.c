@@ -18,13 +18,15 @@ static const char *const names[] = {"charge",         "state.ini",     "storedva
                                     "last_balancing", "charge.spoilt", "state.ini.spoilt"};
 enum { NAMES = sizeof names / sizeof *names, NAMES_GIVEN = NAMES - 2 };
 
+static char folder_path[64];
+
 /* In memory where the system has such a place: nothing of it must survive. */
 static const char *folder(void)
 {
-    static char path[64];
+    char *path = folder_path;
 
     if (!*path) {
-        snprintf(path, sizeof path, "%s/fuzz_state.XXXXXX",
+        snprintf(path, sizeof folder_path, "%s/fuzz_state.XXXXXX",
                  access("/dev/shm", W_OK) == 0 ? "/dev/shm" : P_tmpdir);
         REQUIRE(mkdtemp(path));
     }
@@ -173,4 +175,6 @@ void fuzz_state(const uint8_t *data, size_t size)
     check_beginning(&state);
     check_written(&state);
     clear();
+    REQUIRE(rmdir(folder()) == 0);
+    *folder_path = '\0';
 }
