@@ -156,6 +156,10 @@ $(BUILD)/tests/test_memory: $(BUILD)/tests/test_memory.o $(BUILD)/tests/fuzz/out
 	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free $^ $(LIBS) \
 	    $(shell pkg-config --libs cmocka) -o $@
 
+# Lets calls to the disk fail.
+$(BUILD)/tests/test_disk: ALL_LDFLAGS += -Wl,--wrap=open,--wrap=write,--wrap=fsync,--wrap=close,--wrap=rename \
+    -Wl,--wrap=read,--wrap=__read_chk,--wrap=fstat
+
 # Branches that the tests reach in the rooms that decide and in those that read files. The corpus does not
 # count: it runs code, and asserts little of what the code decides.
 COVERAGE_BUILD := build/coverage
