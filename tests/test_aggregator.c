@@ -408,6 +408,27 @@ static void our_own_control_needs_the_cells_and_their_number(void **state)
     assert_string_equal(missing, "/System/MaxCellVoltage");
 }
 
+/* Led by one end of its cells alone, a pack would be charged without seeing the highest, or leave the bank
+ * without any limit. */
+static void our_own_control_needs_the_highest_and_the_lowest_cell(void **state)
+{
+    struct bench *bench = *state;
+    struct pack_reading *reading = &bench->pack[0].reading;
+    const char *missing;
+
+    bench->config.own_charge_parameters = true;
+    reading->cell_voltage_min_V = NAN;
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/MinCellVoltage");
+    reading->cell_voltage_min_V = 3.3;
+    reading->cell_voltage_max_V = NAN;
+    assert_true(pack_reading_has_cells(reading));
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/MaxCellVoltage");
+    reading->cell_V[0] = 3.3;
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+}
+
 /* Lets the bank rest with its lowest cell there, the user allowing it or not. The SoC that follows. */
 static double soc_with_lowest_cell(struct bench *bench, bool own, bool zero_soc, double lowest_V)
 {
@@ -416,8 +437,10 @@ static double soc_with_lowest_cell(struct bench *bench, bool own, bool zero_soc,
     bench->config.soc_method = SOC_REFERENCE;
     bench->config.own_charge_parameters = own;
     bench->config.zero_soc = zero_soc;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         bench->pack[i].reading.cell_voltage_min_V = lowest_V;
+        pack_remember(&bench->pack[i]);
+    }
     begin(bench);
     for (int second = 1; second <= 120; second++)
         step(bench, second);
@@ -509,6 +532,7 @@ int main(void)
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
         TEST(what_a_reading_lacks_is_named),
         TEST(our_own_control_needs_the_cells_and_their_number),
+        TEST(our_own_control_needs_the_highest_and_the_lowest_cell),
         TEST(an_empty_cell_is_0_percent_only_where_the_user_allows_it),
         TEST(time_to_go_is_known_while_the_bank_is_discharged_and_the_system_allows_it),
         TEST(several_lost_packs_are_counted_in_the_reason),
