@@ -12,7 +12,14 @@
 #define LONG_PART "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { DEPTH_MAX = 5, ELEMENTS_MAX = 5, ENTRIES_MAX = 24, SIGNATURE_MAX = 60, VARIANTS_MAX = 40 };
+enum {
+    DEPTH_MAX = 5,
+    ELEMENTS_MAX = 5,
+    ENTRIES_MAX = 24,
+    SIGNATURE_MAX = 256,
+    SIGNATURE_FULL = 40,
+    VARIANTS_MAX = 40
+};
 
 const char *const maker_names[] = {
     "com.victronenergy.battery.ttyUSB0",
@@ -190,7 +197,7 @@ static void add_type(struct maker *maker, char *signature, int depth)
     size_t used = strlen(signature);
     size_t kind = bytes_choose(&maker->bytes, COUNT(basic) + 6);
 
-    if (used > SIGNATURE_MAX / 2 || depth == DEPTH_MAX)
+    if (used > SIGNATURE_FULL || depth >= DEPTH_MAX)
         kind = 4;
     if (kind < COUNT(basic) - 1) {
         snprintf(signature + used, SIGNATURE_MAX - used, "%c", basic[kind]);
