@@ -124,7 +124,7 @@ FUZZ_BUILD := build/libfuzzer
 FUZZ_SHARED := $(BUILD)/tests/fuzz/outcome.o $(BUILD)/tests/fuzz/maker.o $(BUILD)/tests/fuzz/fake_bus.o
 
 # FUZZ_SECONDS of each target, two at a time, from the corpus that is kept; what is new goes to the build
-# folder. `make fuzz-keep` takes of it into the corpus what reaches something new, in the fewest bytes.
+# folder. `make fuzz-keep` takes of it into the corpus what reaches a branch that nothing else there reaches.
 fuzz: need-fuzz
 	@$(MAKE) fuzz-build
 	@printf '%s\n' $(FUZZ_TARGETS) | FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_BUILD=$(FUZZ_BUILD) \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh search|keep TARGET: lets libFuzzer search with a target for FUZZ_SECONDS; or keeps the smallest
-# corpus that reaches all that the old one and what was found reach. Inputs that break something lie in
+# run.sh search|keep TARGET: lets libFuzzer search with a target for FUZZ_SECONDS; or keeps a small corpus
+# that reaches every branch that the old one and what was found reach. Inputs that break something lie in
 # $FUZZ_BUILD/found.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -30,12 +30,12 @@ search)
         "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
     ;;
 keep)
-    kept=$FUZZ_BUILD/kept/$target
-    rm -rf "$kept"
-    mkdir -p "$kept"
-    "$program" "$@" -merge=1 "$kept" "$corpus" "$new" >"$FUZZ_BUILD/$target.merge.log" 2>&1
-    rm -rf "$corpus"
-    mv "$kept" "$corpus"
+    # What we wrote has a name and stays; what was found is named by its hash, and chosen anew.
+    old=$FUZZ_BUILD/old/$target
+    rm -rf "$old"
+    mkdir -p "$old"
+    find "$corpus" -type f | grep -E '/[0-9a-f]{40}$' | xargs -r -I '{}' mv '{}' "$old"
+    "$program" "$@" -set_cover_merge=1 -use_counters=0 "$corpus" "$old" "$new" >"$FUZZ_BUILD/$target.merge.log" 2>&1
     echo "fuzz_$target: $(find "$corpus" -type f | wc -l) files, $(du -sb "$corpus" | cut -f 1) bytes"
     ;;
 esac
