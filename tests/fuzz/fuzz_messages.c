@@ -20,7 +20,9 @@ struct scene {
     struct bus *bus;
     struct monitor *monitor;
     struct engine engine;
+    int number; /* an item of ours */
     double time_s;
+    bool shown;
 };
 
 /* ---- the monitor's client ---- */
@@ -75,6 +77,11 @@ static int on_set(void *ctx, int item, const struct value *value)
 {
     struct scene *scene = ctx;
 
+    if (item == scene->number) {
+        REQUIRE(value->kind == VALUE_NUMBER && isfinite(value->number));
+        items_set_number(scene->engine.items, item, value->number);
+        return 0;
+    }
     REQUIRE(item == outputs_custom_name_item(scene->engine.outputs) && value->kind == VALUE_TEXT);
     outputs_set_identity(scene->engine.outputs, &(struct outputs_identity){"fuzz", value->text, 99});
     return 0;
@@ -103,6 +110,17 @@ static void answer(struct scene *scene, struct maker *maker)
         dbus_message_unref(reply);
 }
 
+static void show(struct scene *scene)
+{
+    struct engine *engine = &scene->engine;
+    enum engine_presence presence = engine_presence(engine, scene->time_s, scene->shown);
+
+    if (presence != ENGINE_STAY)
+        scene->shown = presence == ENGINE_ENTER;
+    report_aggregate(&engine->report, &engine->config, &engine->aggregator, &engine->aggregate, scene->time_s,
+                     scene->shown);
+}
+
 static void pass_time(struct scene *scene, double seconds)
 {
     const struct calendar today = {true, 20700, 9};
@@ -110,8 +128,12 @@ static void pass_time(struct scene *scene, double seconds)
     scene->time_s += seconds;
     silence_watch(scene->monitor, &scene->engine, (double)uv_hrtime() / 1e9 + scene->time_s, NULL, NULL);
     scene->engine.packs_changed = true;
-    if (engine_step(&scene->engine, scene->time_s, &today))
+    report_waiting(&scene->engine.report, &scene->engine.devices, engine_packs_needed(&scene->engine),
+                   scene->shown);
+    if (engine_step(&scene->engine, scene->time_s, &today)) {
+        show(scene);
         outcome_check(&scene->engine.aggregate.limits);
+    }
     items_publish(scene->engine.items, scene->bus);
 }
 
@@ -203,6 +225,7 @@ static void take_wire(struct scene *scene, const char *at, const char *end)
         if (!message)
             break;
         at += length;
+        pass_time(scene, 0.5);
         type = dbus_message_get_type(message);
         if (type == DBUS_MESSAGE_TYPE_SIGNAL || type == DBUS_MESSAGE_TYPE_METHOD_CALL) {
             deliver(scene, message);
@@ -216,8 +239,10 @@ static void take_wire(struct scene *scene, const char *at, const char *end)
 
 /* ---- beginning and end ---- */
 
-static void begin(struct scene *scene)
+static void begin(struct scene *scene, bool own)
 {
+    const struct item_def number = {
+        .path = MAKER_NUMBER_PATH, .type = 'd', .decimals = 3, .unit = "V", .writable = true};
     static struct config config;
     static uv_loop_t loop;
     const struct monitor_client client = {scene,      on_wanted, on_found, on_value,
@@ -228,9 +253,11 @@ static void begin(struct scene *scene)
         config.send_cell_voltages = true;
         uv_loop_init(&loop);
     }
+    config.own_charge_parameters = config.own_soc = own;
     scene->loop = &loop;
     scene->bus = fake_bus_new();
     REQUIRE(engine_init(&scene->engine, &config, on_set, scene));
+    scene->number = items_add(scene->engine.items, &number);
     scene->monitor = monitor_new(scene->bus, scene->loop, "com.victronenergy.", &client);
     REQUIRE(scene->monitor);
     monitor_up(scene->monitor);
@@ -256,7 +283,7 @@ void fuzz_messages(const uint8_t *data, size_t size)
     struct scene *scene = calloc(1, sizeof *scene);
 
     REQUIRE(scene);
-    begin(scene);
+    begin(scene, size > 1 && data[1] & 1);
     if (size > 0 && data[0] % 2 == 0) {
         take_wire(scene, (const char *)data + 1, (const char *)data + size);
     } else {

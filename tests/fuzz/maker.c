@@ -390,6 +390,42 @@ static void append_properties(struct maker *maker, DBusMessageIter *to)
     REQUIRE(dbus_message_iter_close_container(to, &dict));
 }
 
+/* What makes a battery a pack of the bank, before whatever else is said. */
+static void append_whole_pack(struct maker *maker, DBusMessageIter *list)
+{
+    static const struct {
+        const char *path;
+        double number;
+    } numbers[] = {{"/DeviceInstance", 1},
+                   {"/Dc/0/Voltage", 53.1},
+                   {"/Dc/0/Current", 10},
+                   {"/Soc", 60},
+                   {"/InstalledCapacity", 280},
+                   {"/Info/MaxChargeVoltage", 55.2},
+                   {"/Info/MaxChargeCurrent", 99},
+                   {"/Info/MaxDischargeCurrent", 120},
+                   {"/System/MaxCellVoltage", 3.33},
+                   {"/System/MinCellVoltage", 3.31},
+                   {"/System/NrOfCellsPerBattery", 16},
+                   {"/Voltages/Cell3", 3.32}};
+    const char *key = "Value";
+    DBusMessageIter entry, dict, property, value;
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        if (one_in(maker, 32))
+            continue;
+        open_entry(list, numbers[i].path, &entry);
+        REQUIRE(dbus_message_iter_open_container(&entry, DBUS_TYPE_ARRAY, "{sv}", &dict));
+        open_entry(&dict, key, &property);
+        REQUIRE(dbus_message_iter_open_container(&property, DBUS_TYPE_VARIANT, "d", &value));
+        REQUIRE(dbus_message_iter_append_basic(&value, DBUS_TYPE_DOUBLE, &numbers[i].number));
+        REQUIRE(dbus_message_iter_close_container(&property, &value));
+        REQUIRE(dbus_message_iter_close_container(&dict, &property));
+        REQUIRE(dbus_message_iter_close_container(&entry, &dict));
+        REQUIRE(dbus_message_iter_close_container(list, &entry));
+    }
+}
+
 /* a{sa{sv}} */
 static void append_items(struct maker *maker, DBusMessageIter *to)
 {
@@ -397,6 +433,8 @@ static void append_items(struct maker *maker, DBusMessageIter *to)
     DBusMessageIter list, entry;
 
     REQUIRE(dbus_message_iter_open_container(to, DBUS_TYPE_ARRAY, "{sa{sv}}", &list));
+    if (one_in(maker, 3))
+        append_whole_pack(maker, &list);
     for (size_t i = 0; i < count; i++) {
         char buf[MAKER_TEXT_MAX];
 
@@ -509,8 +547,8 @@ DBusMessage *maker_call(struct maker *maker)
         {NULL, "Introspect"},
         {"com.example.X", "GetValue"},
     };
-    static const char *const own_paths[] = {"/",     "/CustomName",     "/Info",
-                                            "/Dc/0", "/Battery/1/Name", "/Alarms"};
+    static const char *const own_paths[] = {"/",       "/CustomName",    "/Info", "/Dc/0", "/Battery/1/Name",
+                                            "/Alarms", MAKER_NUMBER_PATH};
     size_t which = bytes_choose(&maker->bytes, COUNT(members));
     char buf[MAKER_TEXT_MAX];
     const char *path = one_in(maker, 2) ? PICK(maker, own_paths) : any_path(maker, buf);

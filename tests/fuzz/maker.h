@@ -8,6 +8,8 @@
 #include "bus/paths.h"
 #include "fuzz/bytes.h"
 
+#define MAKER_NUMBER_PATH "/Fuzz/Number" /* a number of ours that may be written */
+
 enum { MAKER_TEXT_MAX = 512 };
 
 struct maker {
