@@ -17,21 +17,25 @@ enum { FILE_MAX = 1 << 20, SAID_MAX = 4096 };
 
 typedef void (*target_fn)(const uint8_t *data, size_t size);
 
-static size_t read_input(const char *path, uint8_t *data)
+/* What the children inherit stays reachable, or they would be told to have lost it. */
+static uint8_t input[FILE_MAX];
+static struct dirent **entries;
+
+static size_t read_input(const char *path)
 {
     FILE *file = fopen(path, "rb");
     size_t size;
 
     if (!file)
         fail_msg("%s cannot be read", path);
-    size = fread(data, 1, FILE_MAX, file);
+    size = fread(input, 1, FILE_MAX, file);
     fclose(file);
     assert_true(size < FILE_MAX);
     return size;
 }
 
 /* The child's exit runs what checks for leaks. */
-static void replay(target_fn target, const char *path, const uint8_t *data, size_t size)
+static void replay(target_fn target, const char *path, size_t size)
 {
     int said = memfd_create("said", MFD_CLOEXEC);
     char text[SAID_MAX];
@@ -45,7 +49,7 @@ static void replay(target_fn target, const char *path, const uint8_t *data, size
     if (pid == 0) {
         dup2(said, STDOUT_FILENO);
         dup2(said, STDERR_FILENO);
-        target(data, size);
+        target(input, size);
         exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -58,25 +62,23 @@ static void replay(target_fn target, const char *path, const uint8_t *data, size
 
 static void replay_all(const char *name, target_fn target)
 {
-    uint8_t *data = test_malloc(FILE_MAX);
     char path[512];
-    struct dirent *entry;
-    size_t files = 0;
-    DIR *folder;
+    int count;
+    int files = 0;
 
     snprintf(path, sizeof path, CORPUS "/%s", name);
-    folder = opendir(path);
-    if (!folder)
+    count = scandir(path, &entries, NULL, alphasort);
+    if (count < 0)
         fail_msg("%s is not there: run the tests from the project's folder", path);
-    while ((entry = readdir(folder))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, CORPUS "/%s/%.255s", name, entry->d_name);
-        replay(target, path, data, read_input(path, data));
-        files++;
+    for (int i = 0; i < count; i++) {
+        if (entries[i]->d_name[0] != '.') {
+            snprintf(path, sizeof path, CORPUS "/%s/%.255s", name, entries[i]->d_name);
+            replay(target, path, read_input(path));
+            files++;
+        }
+        free(entries[i]);
     }
-    closedir(folder);
-    test_free(data);
+    free(entries);
     assert_true(files > 0);
 }
 
