@@ -418,6 +418,7 @@ static void our_own_control_needs_the_highest_and_the_lowest_cell(void **state)
 
     bench->config.own_charge_parameters = true;
     reading->cell_voltage_min_V = NAN;
+    assert_true(pack_reading_has_cells(reading));
     assert_false(pack_is_complete(&bench->config, reading, &missing));
     assert_string_equal(missing, "/System/MinCellVoltage");
     reading->cell_voltage_min_V = 3.3;
