@@ -5,6 +5,8 @@
 # make bench-control    charge control in simulated years, ours beside the reference's (SEEDS=5)
 # make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
 # make docs    docs/dbus.md and docs/settings.md, as the tables in the code have it
+# make fuzz    random bytes for all that reads (FUZZ_SECONDS=600 each); make fuzz-keep keeps what is worth it
+# make coverage    branches that the tests reach in core/, settings and state
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
@@ -16,7 +18,7 @@ CC ?= cc
 
 # Debian packages: to build; to test and to run the demo; to check.
 NEED_BUILD := pkg-config libdbus-1-dev libuv1-dev libinih-dev
-NEED_TEST := $(NEED_BUILD) libcmocka-dev dbus dbus-daemon python3-dbus python3-gi systemd libglib2.0-bin
+NEED_TEST := $(NEED_BUILD) libcmocka-dev dbus dbus-daemon python3-dbus python3-gi systemd libglib2.0-bin tzdata
 NEED_DEMO := $(NEED_BUILD) dbus dbus-daemon
 NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
 
@@ -112,6 +114,75 @@ MEMCHECK := valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite 
 valgrind: need-test need-valgrind
 	@HARNESS_WRAP="$(MEMCHECK)" $(MAKE) run-tests RUNNER_FLAGS="--under '$(MEMCHECK)'"
 	@BUILD=$(BUILD) tests/day.sh
+
+# ---- any bytes: fuzzing, its corpus, and what the tests reach ----
+
+NEED_FUZZ := $(NEED_BUILD) clang libclang-rt-14-dev llvm
+NEED_COVERAGE := $(NEED_TEST) gcovr
+FUZZ_TARGETS := settings state recording messages
+FUZZ_SECONDS ?= 600
+FUZZ_BUILD := build/libfuzzer
+FUZZ_SHARED := $(BUILD)/tests/fuzz/outcome.o $(BUILD)/tests/fuzz/maker.o $(BUILD)/tests/fuzz/fake_bus.o
+
+# FUZZ_SECONDS of each target, two at a time, from the corpus that is kept; what is new goes to the build
+# folder. `make fuzz-keep` takes of it into the corpus what reaches a branch that nothing else there reaches.
+fuzz: need-fuzz
+	@$(MAKE) fuzz-build
+	@printf '%s\n' $(FUZZ_TARGETS) | FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_BUILD=$(FUZZ_BUILD) \
+	    xargs -n 1 -P 2 tests/fuzz/run.sh search
+
+fuzz-keep: need-fuzz
+	@$(MAKE) fuzz-build
+	@printf '%s\n' $(FUZZ_TARGETS) | FUZZ_BUILD=$(FUZZ_BUILD) xargs -n 1 tests/fuzz/run.sh keep
+
+fuzz-build:
+	@$(MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%) BUILD=$(FUZZ_BUILD) CC=clang HARDENING=-fPIE \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o tests/fuzz/entry.c $(FUZZ_SHARED) $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_CFLAGS) -Itests -DFUZZ_TARGET=fuzz_$* tests/fuzz/entry.c $(filter %.o %.a,$^) \
+	    -fsanitize=fuzzer $(ALL_LDFLAGS) $(LIBS) -o $@
+
+$(BUILD)/tests/test_corpus: $(BUILD)/tests/test_corpus.o $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%.o) \
+    $(FUZZ_SHARED) $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) $(shell pkg-config --libs cmocka) -o $@
+
+# Counts what our own code keeps; on a bus that is none.
+$(BUILD)/tests/test_memory: $(BUILD)/tests/test_memory.o $(BUILD)/tests/fuzz/outcome.o $(BUILD)/tests/fuzz/fake_bus.o \
+    $(ARCHIVE)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free $^ $(LIBS) \
+	    $(shell pkg-config --libs cmocka) -o $@
+
+# Lets calls to the disk fail.
+$(BUILD)/tests/test_disk: ALL_LDFLAGS += -Wl,--wrap=open,--wrap=write,--wrap=fsync,--wrap=close,--wrap=rename \
+    -Wl,--wrap=read,--wrap=__read_chk,--wrap=fstat
+
+# Branches that the tests reach in the rooms that decide and in those that read files. The corpus does not
+# count: it runs code, and asserts little of what the code decides.
+COVERAGE_BUILD := build/coverage
+COVERAGE_TESTS := $(filter-out %/test_corpus %/test_worlds,$(UNIT_TESTS)) $(BUS_TESTS)
+COVERAGE_LEAST := 95
+
+coverage: need-coverage
+	@$(MAKE) run-coverage BUILD=$(COVERAGE_BUILD) HARDENING=-fPIE CFLAGS="-O0 -g" SANITIZE=--coverage WARNINGS=
+
+run-coverage: $(PROGRAMS) $(COVERAGE_TESTS)
+	@find $(BUILD) -name '*.gcda' -delete
+	@BUILD=$(BUILD) tests/run.sh $(COVERAGE_TESTS)
+	gcovr --branches --exclude-unreachable-branches --fail-under-branch $(COVERAGE_LEAST) --root . \
+	    --filter 'src/core/' --filter 'src/settings' --filter 'src/state\.c' $(BUILD)
+
+need-fuzz:
+	@scripts/need.sh $(NEED_FUZZ)
+
+need-coverage:
+	@scripts/need.sh $(NEED_COVERAGE)
+
+.PHONY: fuzz fuzz-keep fuzz-build coverage run-coverage
 
 # ---- demo ----
 

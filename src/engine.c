@@ -290,6 +290,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     struct source absent[CONFIG_NAMES_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
+    bool cells_have_room = true;
     struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
 
     look_at_roster(engine, now_s);
@@ -308,7 +309,8 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
 
     outputs_set(engine->outputs, &engine->aggregate);
     if (engine->config.send_cell_voltages)
-        outputs_set_cells(engine->outputs, packs, in.pack_count);
+        cells_have_room = outputs_set_cells(engine->outputs, packs, in.pack_count);
+    report_room(&engine->report, devices_count_members(&engine->devices), cells_have_room);
     look_for_contradictions(engine, now_s);
     show_pages(engine, now_s);
     return true;

@@ -56,11 +56,9 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
 /* "2 of 3 packs are complete; com.victronenergy.battery.ttyUSB2 lacks /Soc" */
 static void describe_waiting(const struct devices *devices, size_t needed, char *text, size_t size)
 {
-    size_t complete = 0;
+    size_t complete = devices_count_members(devices);
     size_t used;
 
-    for (size_t i = 0; i < devices->count; i++)
-        complete += devices->device[i]->member;
     used = (size_t)snprintf(text, size, "%zu of %zu pack%s complete", complete, needed,
                             needed == 1 ? " is" : "s are");
     for (size_t i = 0; i < devices->count && used < size; i++) {
@@ -136,6 +134,22 @@ void report_contradiction(const char *who, enum contradiction_kind kind, const s
                     text[kind].remedy);
     else
         log_info("%s: %s and %s agree again", who, text[kind].one, text[kind].other);
+}
+
+void report_room(struct report *report, size_t packs, bool cells_have_room)
+{
+    bool too_many = packs > OUTPUTS_PACKS_MAX;
+
+    if (too_many && !report->too_many_packs)
+        log_error(
+            "%zu packs are here, and only %d are led: limits and currents are of those alone. Is each of "
+            "them a battery of yours?",
+            packs, OUTPUTS_PACKS_MAX);
+    report->too_many_packs = too_many;
+    if (!cells_have_room && !report->too_many_cells)
+        log_warning("So many cells were shown, or under so many names, that some have no place: they are not "
+                    "shown until the next start");
+    report->too_many_cells = !cells_have_room;
 }
 
 /* Source of the bank current. */

@@ -21,9 +21,10 @@ struct report {
         double value;
         double time_s;
     } limit[3];
-    int feed_in_state;   /* enum feed_in_state */
-    int balancing_state; /* enum balancing_state */
-    double period_s;     /* when the periodic line was written last */
+    int feed_in_state;                   /* enum feed_in_state */
+    int balancing_state;                 /* enum balancing_state */
+    bool too_many_packs, too_many_cells; /* said */
+    double period_s;                     /* when the periodic line was written last */
 };
 
 /* A pack joined, left, returned, ... */
@@ -40,6 +41,9 @@ void report_implausible(const struct inputs *inputs, struct device *device, int 
 /* Two numbers that should be one differ, or agree again. */
 void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
                           bool stands);
+
+/* More than there is room for: said once, while it is so. */
+void report_room(struct report *report, size_t packs, bool cells_have_room);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,

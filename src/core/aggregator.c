@@ -31,6 +31,7 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
 {
+    bool shows_cells = pack_reading_cells_shown(reading) > 0;
     const struct {
         bool known;
         const char *path;
@@ -42,9 +43,12 @@ bool pack_is_complete(const struct config *config, const struct pack_reading *re
         {config->own_charge_parameters || !isnan(reading->charge_current_max_A), "/Info/MaxChargeCurrent"},
         {config->own_charge_parameters || !isnan(reading->discharge_current_max_A),
          "/Info/MaxDischargeCurrent"},
-        {!config->own_charge_parameters || pack_reading_has_cells(reading), "/System/MaxCellVoltage"},
+        {!config->own_charge_parameters || shows_cells || !isnan(reading->cell_voltage_max_V),
+         "/System/MaxCellVoltage"},
+        {!config->own_charge_parameters || shows_cells || !isnan(reading->cell_voltage_min_V),
+         "/System/MinCellVoltage"},
         {!config->own_charge_parameters || config->nr_of_cells_per_battery != CONFIG_NOT_SET ||
-             !isnan(reading->cells_in_series) || pack_reading_cells_shown(reading) > 0,
+             !isnan(reading->cells_in_series) || shows_cells,
          "/System/NrOfCellsPerBattery"},
     };
 

@@ -197,6 +197,15 @@ const struct device *devices_find(const struct devices *devices, const char *ser
     return NULL;
 }
 
+size_t devices_count_members(const struct devices *devices)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count; i++)
+        count += devices->device[i]->member;
+    return count;
+}
+
 size_t devices_count_role(const struct devices *devices, enum device_role role)
 {
     size_t count = 0;

@@ -93,6 +93,7 @@ size_t devices_sources(const struct devices *devices, struct source absent[], co
 /* The device of a service, NULL when it is not here. */
 const struct device *devices_find(const struct devices *devices, const char *service);
 
+size_t devices_count_members(const struct devices *devices);
 size_t devices_count_role(const struct devices *devices, enum device_role role);
 const struct system_reading *devices_system(const struct devices *devices);     /* NULL when not here */
 const struct settings_reading *devices_settings(const struct devices *devices); /* NULL when not here */

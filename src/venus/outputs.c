@@ -318,7 +318,7 @@ static void path_element(const char *name, char *element, size_t size)
     element[used] = '\0';
 }
 
-static void set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
+static bool set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
 {
     char path[OUTPUT_PATH_MAX];
     int item;
@@ -341,6 +341,7 @@ static void set_cell(struct outputs *outputs, const char *element, size_t cell, 
     }
     if (item >= 0)
         items_set_number(outputs->items, item, voltage_V);
+    return item >= 0;
 }
 
 /* The pack's part of the path; numbered when it would be empty or that of a pack before it. */
@@ -360,16 +361,19 @@ static void cell_element(const struct pack *const packs[], size_t index, char *e
         snprintf(element + strlen(element), size - strlen(element), "_%zu", index + 1);
 }
 
-void outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
+bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
 {
+    bool all = true;
+
     for (size_t i = 0; i < n; i++) {
         size_t cells = pack_reading_cells_shown(&packs[i]->reading);
         char element[READING_TEXT_MAX];
 
         cell_element(packs, i, element, sizeof element);
         for (size_t cell = 0; cell < cells; cell++)
-            set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]);
+            all = set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]) && all;
     }
+    return all;
 }
 
 void outputs_forget_cells(struct outputs *outputs)

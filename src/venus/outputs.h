@@ -31,8 +31,9 @@ void outputs_free(struct outputs *outputs);
 void outputs_set(struct outputs *outputs, const struct aggregate *aggregate);
 void outputs_set_identity(struct outputs *outputs, const struct outputs_identity *identity);
 
-/* SEND_CELL_VOLTAGES: /Voltages/<pack>_Cell<k> for every cell. */
-void outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n);
+/* SEND_CELL_VOLTAGES: /Voltages/<pack>_Cell<k> for every cell. A path that was shown stays, be it unknown;
+ * false when there are so many that some cells have no place. */
+bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n);
 
 /* The packs or their names changed: what outputs_set_cells showed is unknown until it is called again. */
 void outputs_forget_cells(struct outputs *outputs);
