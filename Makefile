@@ -94,6 +94,9 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(ARCHIVE)
 # Counts what our own code allocates.
 $(BUILD)/tests/test_no_allocation: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
+# A power cut in the middle of a write.
+$(BUILD)/tests/test_state_cut: ALL_LDFLAGS += -Wl,--wrap=open,--wrap=write,--wrap=fsync,--wrap=close,--wrap=rename,--wrap=unlink
+
 test: need-test
 	@$(MAKE) run-tests
 
