@@ -565,6 +565,20 @@ static void on_hangup(uv_signal_t *handle, int number)
     update(daemon);
 }
 
+/* What was kept: after a power cut somebody wants to know. */
+static void say_found(const struct state *state)
+{
+    char charge[64] = "no charge";
+    char date[CALENDAR_TEXT_MAX] = "never";
+
+    if (!isnan(state->charge_Ah))
+        snprintf(charge, sizeof charge, "a charge of %.1f Ah", state->charge_Ah);
+    if (state->last_balancing_day != CALENDAR_NONE)
+        calendar_format(state->last_balancing_day, date);
+    log_info("Kept from before: %s, last balancing %s, DC feed-in %s", charge, date,
+             state->feed_in_debt ? "owed to the user" : "not owed");
+}
+
 static void read_state(struct daemon *daemon)
 {
     char message[512];
@@ -573,6 +587,7 @@ static void read_state(struct daemon *daemon)
 
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
+    say_found(&daemon->state);
     aggregator_init(&daemon->engine.aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
     if (daemon->state.learned.usable > 0 &&
         !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))

@@ -44,6 +44,7 @@ struct seen_item {
 
 struct harness {
     char directory[DIRECTORY_LENGTH];
+    char data[2 * DIRECTORY_LENGTH];
     char address[DIRECTORY_LENGTH + 32];
     pid_t bus;
 
@@ -503,6 +504,11 @@ void harness_bus_restart(struct harness *h)
 
 /* -- the daemon ---------------------------------------------------------------------------------- */
 
+const char *harness_data_directory(const struct harness *h)
+{
+    return h->data;
+}
+
 static void data_path(const struct harness *h, const char *file, char *path, size_t size)
 {
     snprintf(path, size, "%s/data/%s", h->directory, file);
@@ -536,6 +542,11 @@ char *harness_data_read(struct harness *h, const char *file)
 
 void harness_daemon_start(struct harness *h, const char *settings)
 {
+    harness_daemon_start_in(h, settings, NULL);
+}
+
+void harness_daemon_start_in(struct harness *h, const char *settings, const char *const environment[])
+{
     const char *program = getenv("AGGREGATOR");
     const char *wrap = getenv("HARNESS_WRAP");
     char settings_path[2 * DIRECTORY_LENGTH], data[2 * DIRECTORY_LENGTH];
@@ -549,6 +560,11 @@ void harness_daemon_start(struct harness *h, const char *settings)
     write_file(settings_path, settings ? settings : "");
 
     snprintf(words, sizeof words, "%s", wrap ? wrap : "");
+    if (environment) {
+        argv[count++] = (char *)(uintptr_t) "env";
+        for (; *environment; environment++)
+            argv[count++] = (char *)(uintptr_t)*environment;
+    }
     for (char *rest = words, *word; (word = strtok_r(rest, " ", &rest)) && count < 30;)
         argv[count++] = word;
     argv[count++] = (char *)(uintptr_t)(program ? program : BUILD_DIR "/battery-aggregator");
@@ -1095,6 +1111,7 @@ struct harness *harness_new(void)
     snprintf(h->directory, sizeof h->directory, "/tmp/aggregator-test-XXXXXX");
     assert_non_null(mkdtemp(h->directory));
     snprintf(h->address, sizeof h->address, "unix:path=%s/bus", h->directory);
+    snprintf(h->data, sizeof h->data, "%s/data", h->directory);
     remove_data(h);
     harness_bus_start(h);
     start_peer(h);

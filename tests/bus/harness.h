@@ -46,6 +46,8 @@ const char *harness_address(const struct harness *h);
 
 /* Starts it with this text in its settings file (NULL = an empty file), a data folder, and this bus. */
 void harness_daemon_start(struct harness *h, const char *settings);
+/* The same with more in its environment (NAME=VALUE, NULL at the end). */
+void harness_daemon_start_in(struct harness *h, const char *settings, const char *const environment[]);
 /* Starts it without waiting for anything, even with wrong settings. */
 bool harness_daemon_runs(struct harness *h);
 /* Sends the signal and waits for its end. Exit status, or 128 + the signal that killed it. */
@@ -60,6 +62,7 @@ void harness_daemon_sync(struct harness *h);
 /* Lets d seconds of events pass: only for what must NOT happen. */
 void harness_watch(struct harness *h, double seconds);
 
+const char *harness_data_directory(const struct harness *h);
 /* Its data folder. A missing file reads as NULL; the text is the caller's to free. */
 void harness_data_write(struct harness *h, const char *file, const char *text);
 char *harness_data_read(struct harness *h, const char *file);
