@@ -276,7 +276,8 @@ static struct state state_number(int n)
                           .balancing_age_days = n,
                           .seen_day = 20010 + n,
                           .feed_in_debt = true,
-                          .feed_in_held_s = 10 * n};
+                          .feed_in_held_s = 10 * n,
+                          .feed_in_seen_s = 1800000000 + n};
 
     state.learned = (struct soc_learned){-0.25 * n, 0.5 + n / 16.0, 1, 0.01, 1e-6, -1e-5, 0.001, 4};
     return state;
@@ -291,6 +292,7 @@ static bool is_state(const struct state *found, const struct state *wanted)
            found->last_balancing_day == wanted->last_balancing_day &&
            found->balancing_age_days == wanted->balancing_age_days && found->seen_day == wanted->seen_day &&
            found->feed_in_debt == wanted->feed_in_debt && found->feed_in_held_s == wanted->feed_in_held_s &&
+           found->feed_in_seen_s == wanted->feed_in_seen_s &&
            memcmp(&found->learned, &wanted->learned, sizeof found->learned) == 0;
 }
 

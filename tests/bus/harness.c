@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shim/world.h"
 
 #define ITEM_INTERFACE "com.victronenergy.BusItem"
 #define BATTERY_PREFIX "com.victronenergy.battery."
@@ -56,6 +59,7 @@ struct harness {
     size_t items;
     size_t updates;
 
+    struct world *world; /* shared with the daemon; NULL while none is needed */
     pid_t daemon;
     int daemon_status;
     int log_fd;
@@ -540,12 +544,7 @@ char *harness_data_read(struct harness *h, const char *file)
     return text;
 }
 
-void harness_daemon_start(struct harness *h, const char *settings)
-{
-    harness_daemon_start_in(h, settings, NULL);
-}
-
-void harness_daemon_start_in(struct harness *h, const char *settings, const char *const environment[])
+static void start_daemon(struct harness *h, const char *settings, const char *const environment[])
 {
     const char *program = getenv("AGGREGATOR");
     const char *wrap = getenv("HARNESS_WRAP");
@@ -586,6 +585,34 @@ void harness_daemon_start_in(struct harness *h, const char *settings, const char
     fcntl(h->log_fd, F_SETFL, O_NONBLOCK);
 }
 
+void harness_daemon_start(struct harness *h, const char *settings)
+{
+    start_daemon(h, settings, NULL);
+}
+
+struct world *harness_daemon_start_in_world(struct harness *h, const char *settings)
+{
+    char path[2 * DIRECTORY_LENGTH], world[4 * DIRECTORY_LENGTH], preload[512], folder[256];
+    /* a sanitizer's library wants to be the first; this one has nothing of it */
+    const char *const with[] = {world, preload, "ASAN_OPTIONS=verify_asan_link_order=0", NULL};
+    int fd;
+
+    assert_non_null(getcwd(folder, sizeof folder));
+    snprintf(path, sizeof path, "%s/world", h->directory);
+    snprintf(world, sizeof world, "WORLD=%s", path);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s" BUILD_DIR "/tests/world.so",
+             BUILD_DIR[0] == '/' ? "" : folder, BUILD_DIR[0] == '/' ? "" : "/");
+    if (!h->world) {
+        fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0 && ftruncate(fd, sizeof *h->world) == 0);
+        h->world = mmap(NULL, sizeof *h->world, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        assert_true(h->world != MAP_FAILED);
+    }
+    start_daemon(h, settings, with);
+    return h->world;
+}
+
 bool harness_daemon_runs(struct harness *h)
 {
     reap_daemon(h);
@@ -614,6 +641,12 @@ void harness_daemon_reload(struct harness *h, const char *settings)
     snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
     write_file(settings_path, settings);
     kill(h->daemon, SIGHUP);
+}
+
+void harness_signal(struct harness *h, int signal)
+{
+    assert_true(harness_daemon_runs(h));
+    kill(h->daemon, signal);
 }
 
 int harness_daemon_stop(struct harness *h, int signal)
@@ -1153,6 +1186,9 @@ int harness_group_teardown(void **state)
 
 static void forget_all(struct harness *h)
 {
+    if (h->world)
+        munmap(h->world, sizeof *h->world);
+    h->world = NULL;
     h->items = 0;
     h->updates = 0;
     h->log_length = 0;

@@ -46,12 +46,14 @@ const char *harness_address(const struct harness *h);
 
 /* Starts it with this text in its settings file (NULL = an empty file), a data folder, and this bus. */
 void harness_daemon_start(struct harness *h, const char *settings);
-/* The same with more in its environment (NAME=VALUE, NULL at the end). */
-void harness_daemon_start_in(struct harness *h, const char *settings, const char *const environment[]);
+/* The same in a world whose clocks and disk are the test's: valid until the end of the test. */
+struct world *harness_daemon_start_in_world(struct harness *h, const char *settings);
 /* Starts it without waiting for anything, even with wrong settings. */
 bool harness_daemon_runs(struct harness *h);
 /* Sends the signal and waits for its end. Exit status, or 128 + the signal that killed it. */
 int harness_daemon_stop(struct harness *h, int signal);
+/* Sends the signal and waits for nothing. */
+void harness_signal(struct harness *h, int signal);
 /* Other text in its settings file, and the signal that has it read again. */
 void harness_daemon_reload(struct harness *h, const char *settings);
 /* Waits until it ends by itself. */

@@ -7,7 +7,8 @@ line on stdin; each is answered by one JSON line when it took effect. The end of
 
   {"cmd": "add", "service": NAME, "items": {PATH: VALUE}, "style": STYLE, "like": TEMPLATE, "without": [PATH]}
   {"cmd": "set", "service": NAME, "items": {PATH: VALUE}, "signal": "items" | "properties" | "none"}
-  {"cmd": "raw", "service": NAME, "path": PATH, "member": SIGNAL, "signature": S, "args": [..]}   any signal
+  {"cmd": "raw", "service": NAME, "path": PATH, "member": SIGNAL, "signature": S, "args": [..],
+   "interface": INTERFACE, "to": NAME}                     any signal, to everybody or to one
   {"cmd": "remove", "service": NAME}                       its connection is closed
   {"cmd": "return", "service": NAME, "as": NEW_NAME}       a removed one comes back as it was
   {"cmd": "rename", "service": NAME, "to": NEW_NAME}       remove and return
@@ -368,7 +369,9 @@ class Peer:
         self.services[c["service"]].set(c["items"], c.get("signal", "items"))
 
     def raw(self, c):
-        message = dbus.lowlevel.SignalMessage(c["path"], ITEM, c["member"])
+        message = dbus.lowlevel.SignalMessage(c["path"], c.get("interface", ITEM), c["member"])
+        if "to" in c:
+            message.set_destination(c["to"])
         if c["args"]:
             message.append(*c["args"], signature=c["signature"])
         connection = self.services[c["service"]].connection
