@@ -418,6 +418,27 @@ static void whatever_a_pack_says_on_any_path_our_own_limits_stay_sane(void **sta
     try_every_path(*state, "NR_OF_BATTERIES = 2\nSEND_CELL_VOLTAGES = True\n" OWN_CONTROL);
 }
 
+static void a_sum_of_0_v_takes_the_voltage_of_nobody_down(void **state)
+{
+    static const char *const modes[] = {OWN_CONTROL, OWN_CONTROL "CVL_CONTROL = reference\n"};
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", CALM);
+    for (size_t i = 0; i < 2; i++) {
+        harness_daemon_start(h, modes[i]);
+        harness_await_aggregate(h);
+        harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.04);
+        harness_pack_set(h, "ttyUSB0", PEAK ", '/Voltages/Sum': 0.0, '/Dc/0/Voltage': 0.0");
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+        harness_watch(h, 3.2);
+        harness_pack_set(h, "ttyUSB0", CALM ", '/Dc/0/Voltage': 52.8");
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+        assert_true(harness_lowest_seen(h, "/Info/MaxChargeVoltage") > 52);
+        assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
+        harness_await_name(h, HARNESS_AGGREGATE, false);
+    }
+}
+
 /* ---- strangers ---- */
 
 /* To everybody, and to the daemon alone, which no match rule stops. */
@@ -811,6 +832,7 @@ int main(void)
         fault_test(when_all_packs_hang_currents_are_0_then_the_name_goes_and_all_comes_back),
         fault_test(whatever_a_pack_says_on_any_path_the_merged_bank_stays_sane),
         fault_test(whatever_a_pack_says_on_any_path_our_own_limits_stay_sane),
+        fault_test(a_sum_of_0_v_takes_the_voltage_of_nobody_down),
         fault_test(nobody_can_speak_for_a_pack_or_for_the_bus),
         fault_test(a_stranger_s_setvalue_changes_nothing_on_any_path),
         fault_test(when_the_bus_restarts_all_that_was_counted_and_owed_is_still_there),
