@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """How long a fault is felt, measured from outside on a private bus against battery-fleet, with the default
 settings: seconds that the aggregate was off the bus, seconds from the fault to the alarm, and seconds from its end
-(from the start of the program, where that was killed) until the limits are whole again.   faults.py [FAULT...]
+(from the start of the program, where that was killed) until the limits are whole again; for SIGTERM until the name
+is gone.   faults.py [FAULT...]
 """
 import os
 import shutil
@@ -32,10 +33,13 @@ class House:
         with open(self.settings, "w") as file:
             file.write(settings)
         self.start_bus()
-        self.fleet = subprocess.Popen([BUILD + "/battery-fleet", "--packs", "2", "--quiet", "--ready", "--bus",
-                                       self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      bufsize=1)
-        self.fleet.stdout.readline()
+        # the second pack is a process of its own, so that it can be stopped alone
+        self.other = self.start_fleet("--mppts", "0", "--no-settings", "--no-system")
+        for command in ("remove ttyS4", 'set pack 1 /Serial "SIM00002"', 'set pack 1 /CustomName "House 2"',
+                        "set pack 1 /DeviceInstance 2", "remove pack 1",
+                        "return pack 1 as com.victronenergy.battery.ttyUSB1"):
+            self.say(command, self.other)
+        self.fleet = self.start_fleet()
         self.start_daemon()
         self.observe(self.is_whole)
 
@@ -53,14 +57,21 @@ class House:
             except dbus.exceptions.DBusException:
                 time.sleep(0.001)
 
+    def start_fleet(self, *options):
+        fleet = subprocess.Popen([BUILD + "/battery-fleet", "--packs", "1", "--quiet", "--ready", "--bus", self.address,
+                                  *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        fleet.stdout.readline()
+        return fleet
+
     def start_daemon(self):
         self.daemon = subprocess.Popen([BUILD + "/battery-aggregator", "--bus", self.address, "--settings",
                                         self.settings, "--data", self.folder], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def say(self, command):
-        print(command, file=self.fleet.stdin)
-        answer = self.fleet.stdout.readline()
+    def say(self, command, fleet=None):
+        fleet = fleet or self.fleet
+        print(command, file=fleet.stdin)
+        answer = fleet.stdout.readline()
         if not answer.startswith("ok"):
             sys.exit("the fleet answers %s to %s" % (answer, command))
 
@@ -100,7 +111,7 @@ class House:
         return self.observe(lambda: time.monotonic() >= end_s)[1]
 
     def end(self):
-        for child in (self.daemon, self.fleet, self.dbus):
+        for child in (self.daemon, self.fleet, self.other, self.dbus):
             if child.poll() is None:
                 child.send_signal(signal.SIGCONT)
                 child.kill()
@@ -109,30 +120,32 @@ class House:
 
 
 def one_pack_vanishes_for_40_s(house):
-    house.say("remove pack 2")
+    house.say("remove pack 1", house.other)
     alarm_s, away_s = house.observe(house.is_alarmed)
     away_s += house.wait(40)
-    house.say("return pack 2")
+    house.say("return pack 1", house.other)
     whole_s, away_too_s = house.observe(house.is_whole)
     return away_s + away_too_s, alarm_s, whole_s
 
 
 def one_pack_hangs_with_its_name_kept(house):
-    house.say("freeze pack 2")
+    house.other.send_signal(signal.SIGSTOP)
     alarm_s, away_s = house.observe(house.is_alarmed)
     away_s += house.wait(5)
-    house.say("thaw pack 2")
+    house.other.send_signal(signal.SIGCONT)
     whole_s, away_too_s = house.observe(house.is_whole)
     return away_s + away_too_s, alarm_s, whole_s
 
 
 def all_packs_hang_until_the_name_is_released(house):
     house.fleet.send_signal(signal.SIGSTOP)
+    house.other.send_signal(signal.SIGSTOP)
     alarm_s, _ = house.observe(lambda: house.get("/Alarms/BmsCable") == 2 and house.get("/Info/MaxChargeCurrent") == 0
                                and house.get("/Info/MaxDischargeCurrent") == 0)
     released_s, _ = house.observe(lambda: not house.is_there())
     print("  (released %.1f s after the alarm)" % released_s)
     house.fleet.send_signal(signal.SIGCONT)
+    house.other.send_signal(signal.SIGCONT)
     whole_s, away_s = house.observe(house.is_whole)
     return away_s, alarm_s, whole_s
 
@@ -182,7 +195,7 @@ def sigterm_until_saved_and_off_the_bus(house):
     status = house.daemon.wait()
     print("  (off the bus after %.1f ms, ended after %.1f ms with status %d)"
           % (1000 * gone_s, 1000 * (time.monotonic() - begin_s), status))
-    return None, None, None
+    return None, None, gone_s
 
 
 FAULTS = [one_pack_vanishes_for_40_s, one_pack_hangs_with_its_name_kept, all_packs_hang_until_the_name_is_released,
@@ -191,7 +204,9 @@ FAULTS = [one_pack_vanishes_for_40_s, one_pack_hangs_with_its_name_kept, all_pac
 
 
 def shown(seconds):
-    return "-" if seconds is None else "%.2f" % seconds
+    if seconds is None:
+        return "-"
+    return "%.2f" % seconds if seconds >= 0.01 or seconds == 0 else "%.4f" % seconds
 
 
 def main():

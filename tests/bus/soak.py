@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A house in which something fails every second, for as long as you like.
 
-soak.py --seconds S [--seed N] [--memory] DAEMON runs DAEMON against battery-fleet at ten times the speed of life,
+soak.py --seconds S [--seed N] [--every S] [--memory] DAEMON runs DAEMON against battery-fleet at ten times the speed of life,
 on a bus of its own. Every second one of the FAULTS below begins, at random; each ends by itself. watcher.py, a
 process of its own, looks at the bus from outside. In the end all is well again, and what is owed must be paid.
 Fails when the watcher saw something wrong, when the daemon ended or its sanitizers found something, when file
@@ -91,7 +91,7 @@ class Soak:
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.fleet.stdout.readline()
         self.write_settings(OWN)
-        self.log = open(self.folder + "/log", "w+")
+        self.log = open(self.folder + "/log", "w+", errors="replace")
         self.daemon = self.spawn([self.options.daemon, "--bus", self.address, "--settings",
                                   self.folder + "/settings.ini", "--data", self.folder + "/data"],
                                  stdout=self.log, stderr=subprocess.STDOUT)
@@ -367,6 +367,9 @@ class Soak:
                   % (what, mean(first, index), mean(last, index), growth))
             if self.options.memory and index == 1 and growth >= 1:
                 self.failures.append("memory grew by %.2f %%" % growth)
+        tenth = max(1, len(self.samples) // 10)
+        print("anonymous memory, KiB, by tenths: " + " ".join(
+            "%.0f" % mean(self.samples[i:i + tenth], 1) for i in range(0, len(self.samples) - tenth + 1, tenth)))
         fds = [sample[2] for sample in self.samples]
         print("file descriptors: %d at first, %d at most, %d in the end" % (fds[0], max(fds), self.fds_in_peace))
         if self.fds_in_peace > fds[0]:
@@ -399,7 +402,7 @@ class Soak:
         try:
             self.begin()
             self.begin_s = time.monotonic()
-            GLib.timeout_add(1000, self.every_second)
+            GLib.timeout_add(int(1000 * self.options.every), self.every_second)
             self.loop.run()
             if not self.failures:
                 self.heal()
@@ -429,6 +432,7 @@ FAULTS = [Soak.pack_vanishes, Soak.pack_vanishes, Soak.pack_hangs, Soak.pack_han
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=1800)
+    parser.add_argument("--every", type=float, default=1, help="seconds from one fault to the next")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000)
     parser.add_argument("--memory", action="store_true", help="memory must not grow (not under a sanitizer)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with its log")

@@ -269,7 +269,7 @@ static bool may_touch(const char *path, const char *shown)
 /* Not of interest: the cell that moves, and which of the slots a pack has that was taken for another. */
 static bool is_fixed(const char *shown)
 {
-    return strcmp(shown, "/Voltages/Well_Cell3") != 0 && !starts_with(shown, "/Battery/");
+    return !always_changes(shown) && !starts_with(shown, "/Battery/");
 }
 
 static void expect_sane(struct harness *h, const char *path, const char *value)
@@ -360,15 +360,26 @@ static const char *good_value(struct harness *h, const char *path, char *good, s
     return good;
 }
 
+/* All cells are alike: the first, the second, the last and those that this pack does not have hear
+ * everything. */
+static bool hears_everything(const char *path)
+{
+    int cell;
+
+    return (sscanf(path, "/Voltages/Cell%d", &cell) != 1 && sscanf(path, "/Cell/%d/Volts", &cell) != 1) ||
+           cell <= 2 || cell == 16 || cell == 17 || cell == 64;
+}
+
 static void try_path(struct harness *h, const char *path)
 {
     static const char *const values[] = {
-        "null",   "NaN",   "Infinity", "-Infinity",
-        "'full'", "1e300", "-1e9",     "{'t': 't', 'v': 18446744073709551615}"};
+        "NaN",  "-1e9",     "'full'",    "1e300", /* the others for some of the cells only */
+        "null", "Infinity", "-Infinity", "{'t': 't', 'v': 18446744073709551615}"};
+    size_t count = hears_everything(path) ? sizeof values / sizeof *values : 2;
     char room[192], items[320];
     const char *good = good_value(h, path, room, sizeof room);
 
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    for (size_t i = 0; i < count; i++) {
         snprintf(items, sizeof items, "'%s': %s", path, values[i]);
         harness_pack_set(h, "ill", items);
         await_progress(h);
@@ -404,6 +415,7 @@ static void try_every_path(struct harness *h, const char *settings)
     remember_items(h);
     for (size_t i = 0; i < paths_count(paths); i++)
         try_path(h, paths_get(paths, i));
+    harness_await_exactly(h, "/Alarms/InternalFailure", 0);
     expect_never_left(h, owner);
     inputs_free(inputs);
 }
