@@ -156,8 +156,8 @@ class Watcher:
         own, merged = [one for one in settings if one["own"]], [one for one in settings if not one["own"]]
         allowed = [one["target_V"] for one in own]
         if merged:
-            allowed.append(min((max(told[CVL].lately()) for told in self.packs.values() if CVL in told),
-                               default=0))
+            known = [told for name, told in self.packs.items() if CVL in told and name not in self.ignored]
+            allowed.append(min((max(told[CVL].lately()) for told in known), default=100))
         if cvl > max(allowed) + 0.006:
             self.wrong("CVL too high", "%g of %g V (%s)" % (cvl, max(allowed), self.ours.get("/Info/ChargeMode")))
 
