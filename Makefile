@@ -3,6 +3,9 @@
 # make test    install what is missing, build, and run every test
 # make bench   what it costs and how fast it is, for 2, 16 and 64 packs
 # make bench-control    charge control in simulated years, ours beside the reference's (SEEDS=5)
+# make bench-faults     seconds off the bus, until the alarm and until whole, for each fault
+# make test-kill        the daemon killed at random instants (KILLS=150)
+# make soak             a house in which something fails every second (SOAK_SECONDS=1800)
 # make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
 # make docs    docs/dbus.md and docs/settings.md, as the tables in the code have it
 # make fuzz    random bytes for all that reads (FUZZ_SECONDS=600 each); make fuzz-keep keeps what is worth it
@@ -42,7 +45,7 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
-.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check
+.PHONY: all test test-kill soak bench-faults demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -97,10 +100,37 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(ARCHIVE)
 # Counts what our own code allocates.
 $(BUILD)/tests/test_no_allocation: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
+# A power cut in the middle of a write.
+$(BUILD)/tests/test_state_cut: ALL_LDFLAGS += -Wl,--wrap=open,--wrap=write,--wrap=fsync,--wrap=close,--wrap=rename,--wrap=unlink
+
+# Other clocks and a failing disk for the daemon under test; what is preloaded carries no sanitizer.
+$(BUILD)/tests/world.so: tests/shim/world.c tests/shim/world.h
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) -std=c11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -O2 -g $(WARNINGS) -Itests -fPIC -shared $< -o $@
+
+# The daemon killed at random instants, and a house in which something fails every second: once with the
+# sanitizers, and at the same time once without, where memory must not grow.
+KILLS ?= 150
+test-kill: need-test
+	@$(MAKE) $(PROGRAMS) $(BUILD)/tests/bus/test_daemon_kill
+	@KILLS=$(KILLS) $(BUILD)/tests/bus/test_daemon_kill
+
+SOAK_SECONDS ?= 1800
+soak: need-test
+	@$(MAKE) all
+	@$(MAKE) all BUILD=build/asan WARNINGS= SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+	    HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
+	@tests/bus/soak.sh $(SOAK_SECONDS) build/battery-aggregator build/asan/battery-aggregator
+
+bench-faults: need-test
+	@$(MAKE) all
+	@BUILD=$(BUILD) bench/faults.py
+
 test: need-test
 	@$(MAKE) run-tests
 
-run-tests: $(PROGRAMS) $(UNIT_TESTS) $(BUS_TESTS)
+run-tests: $(PROGRAMS) $(UNIT_TESTS) $(BUS_TESTS) $(BUILD)/tests/world.so
 	@BUILD=$(BUILD) tests/run.sh $(RUNNER_FLAGS) $(UNIT_TESTS) $(BUS_TESTS)
 
 # Without the warnings: gcc guesses worse at ranges in code that it instruments.

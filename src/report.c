@@ -250,6 +250,13 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
         log_warning(
             "Somebody turned DC feed-in on while a cell is in danger: it goes off again, and comes back "
             "when the cells are calm");
+    if (aggregate->feed_in.alarm && !report->feed_in_alarm)
+        log_error(
+            "DC feed-in cannot be set: com.victronenergy.settings refuses or does not answer. It is tried "
+            "again; CCL and CVL do what they can meanwhile");
+    else if (!aggregate->feed_in.alarm && report->feed_in_alarm)
+        log_info("DC feed-in can be set again");
+    report->feed_in_alarm = aggregate->feed_in.alarm;
     if ((int)guard->state == report->feed_in_state)
         return;
     if (guard->state == FEED_IN_HOLDING)

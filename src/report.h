@@ -22,6 +22,7 @@ struct report {
         double time_s;
     } limit[3];
     int feed_in_state;                   /* enum feed_in_state */
+    bool feed_in_alarm;                  /* it was said that it cannot be set */
     int balancing_state;                 /* enum balancing_state */
     bool too_many_packs, too_many_cells; /* said */
     double period_s;                     /* when the periodic line was written last */

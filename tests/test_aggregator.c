@@ -229,6 +229,33 @@ static void no_limit_rises_because_a_pack_went(void **state)
     assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
 }
 
+static void no_limit_rises_because_a_second_pack_went(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->in.pack_count = 3;
+    step(bench, 0);
+    bench->in.pack_count = 2; /* the third goes */
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    bench->pack[1].reading.charge_voltage_max_V = 54;
+    bench->pack[1].reading.charge_current_max_A = 0;
+    bench->pack[1].reading.discharge_current_max_A = 10;
+    step(bench, 2);
+    bench->in.pack_count = 1; /* and now the second, which blocked */
+    bench->in.packs_missing = 2;
+    step(bench, 3);
+    step(bench, 4);
+    assert_near(bench->out.limits.charge_voltage.value, 54, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 0, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 20, 1e-9);
+    bench->in.pack_count = 3;
+    bench->in.packs_missing = 0;
+    pack_make(&bench->pack[1], "B", 280, 60);
+    step(bench, 5);
+    assert_near(bench->out.limits.charge_current.value, 300, 1e-9);
+}
+
 static void lose_the_first(struct bench *bench)
 {
     bench->packs[0] = &bench->pack[1];
@@ -561,6 +588,7 @@ int main(void)
         TEST(soc_is_never_0_for_want_of_data),
         TEST(a_nan_current_never_poisons_the_counter),
         TEST(no_limit_rises_because_a_pack_went),
+        TEST(no_limit_rises_because_a_second_pack_went),
         TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),
         TEST(pack_lost_hold_waits_for_the_grace_and_stop_does_not),
         TEST(nobody_balances_a_bank_of_which_a_pack_is_not_seen),

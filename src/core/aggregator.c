@@ -244,9 +244,22 @@ static void obey_pack_lost(const struct config *config, const struct aggregator_
     stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
 }
 
-/* The bank without one of its packs must not be driven harder than the whole one was. */
+static void lower_to(struct limit *cap, const struct limit *limit)
+{
+    if (limit->value < cap->value)
+        *cap = *limit;
+}
+
+/* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
+ * with fewer missing: a pack that blocks and goes while another is away would free the rest. */
 static void never_raise_while_missing(struct aggregator *aggregator, size_t missing, struct limits *limits)
 {
+    if (missing > aggregator->missing_before) {
+        lower_to(&aggregator->whole.charge_voltage, &aggregator->last.charge_voltage);
+        lower_to(&aggregator->whole.charge_current, &aggregator->last.charge_current);
+        lower_to(&aggregator->whole.discharge_current, &aggregator->last.discharge_current);
+    }
+    aggregator->missing_before = missing;
     if (missing == 0) {
         aggregator->whole = *limits;
         aggregator->was_whole = true;
@@ -255,6 +268,7 @@ static void never_raise_while_missing(struct aggregator *aggregator, size_t miss
         cap_limit(&limits->charge_current, &aggregator->whole.charge_current);
         cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current);
     }
+    aggregator->last = *limits;
 }
 
 /* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL

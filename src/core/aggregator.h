@@ -76,6 +76,8 @@ struct aggregator {
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
+    struct limits last;    /* those of the last step */
+    size_t missing_before; /* in the last step */
     size_t packs_before;   /* in the last step */
     double packs_change_s; /* when their number changed */
     double low_voltage_V;  /* as last shown */

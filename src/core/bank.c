@@ -250,6 +250,18 @@ static void look_at_cells(struct pack *pack)
     look_at_silent_cells(pack, cells, own_max, own_min);
 }
 
+/* A sum under that of so many lowest cells is none: the 0 V of a driver that has just begun would pull the
+ * voltage of the whole bank down. Counted by the cells that are shown: no claim of more can lift it. */
+static void mend_sum(struct pack *pack)
+{
+    struct pack_cells *cells = &pack->cells;
+    double in_series = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+    double least_V = fmin(in_series, (double)cells->shown) * cells->limit_lowest_V;
+
+    if (cells->shown > 0 && cells->limit_sum_V < least_V)
+        cells->limit_sum_V = least_V;
+}
+
 void pack_remember(struct pack *pack)
 {
     const struct pack_reading *reading = &pack->reading;
@@ -270,6 +282,7 @@ void pack_remember(struct pack *pack)
     for (size_t i = 0; i < pack->cells.shown; i++)
         keep(&pack->last.cell_V[i], reading->cell_V[i]);
     look_at_cells(pack);
+    mend_sum(pack);
 }
 
 bool pack_blocks_charge(const struct pack *pack)
