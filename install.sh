@@ -33,7 +33,7 @@ die() {
 
 tidy() {
     [ -z "$work" ] || rm -rf "$work"
-    [ -z "$locked" ] || rmdir "$lock"
+    [ -z "$locked" ] || rm -rf "$lock"
     rm -rf "$stage" "$rc.new"
     [ -z "$made_apps" ] || rmdir "$apps" 2>/dev/null
     work='' locked=''
@@ -199,7 +199,8 @@ check_source() {
     [ -f "$from/SHA256SUMS" ] || die "$from has no SHA256SUMS: this is no complete release"
     wrong=$(cd "$from" && sha256sum -c SHA256SUMS 2>/dev/null | grep -v ': OK$')
     [ -z "$wrong" ] || die "spoilt, or changed after it was released: $wrong"
-    for file in "bin/$arch/battery-aggregator" install.sh restart.sh settings.ini service/run service/log/run; do
+    for file in "bin/$arch/battery-aggregator" install.sh restart.sh settings.ini charge service/run \
+        service/log/run; do
         [ -f "$from/$file" ] || die "$from has no $file"
         sed 's/^[0-9a-f]*  *[*]\{0,1\}//; s/^[.]\///' "$from/SHA256SUMS" | grep -qxF "$file" ||
             die "$from/SHA256SUMS has no sum of $file"
@@ -274,7 +275,8 @@ prepare() {
     for file in install.sh restart.sh service/run service/log/run; do
         put "$file" "./$file"
     done
-    for file in "$from"/README.md "$from"/LICENSE "$from"/CHANGELOG.md "$from"/man/*; do
+    for file in "$from"/README.md "$from"/LICENSE "$from"/CHANGELOG.md "$from"/man/* "$from"/docs/* \
+        "$from"/licenses/*; do
         [ ! -f "$file" ] || put "${file#"$from"/}" "./${file#"$from"/}"
     done
     chmod 755 "$stage/battery-aggregator" "$stage/install.sh" "$stage/restart.sh" "$stage/service/run" \
@@ -362,9 +364,11 @@ stop_python() {
         "stopped. Turn it on in the GUI (Settings, ESS)."
 }
 
-# What it counted, once it has stopped to count. Ours would go before.
-take_over_charge() {
-    [ -n "$settings_from" ] && [ ! -f "$home/charge" ] || return 0
+# What it counted, once it has stopped to count; without it -1, which is to begin with the SoC of the packs.
+prepare_charge() {
+    [ ! -f "$home/charge" ] || return 0
+    cp "$from/charge" "$stage/charge" || die "cannot write to $apps: is the disk full?"
+    [ -n "$settings_from" ] || return 0
     if [ -f "$settings_from/storedvalue_charge" ]; then
         copy_number storedvalue_charge charge
     else
@@ -477,8 +481,12 @@ begin() {
         made_apps=1
         mkdir -p "$apps" || die "cannot write to $root/data"
     fi
-    mkdir "$lock" 2>/dev/null || die "another install.sh runs. If none does: rmdir $lock"
+    if [ -d "$lock" ] && ! kill -0 "$(cat "$lock/pid" 2>/dev/null)" 2>/dev/null; then
+        rm -rf "$lock" # of one that was killed
+    fi
+    mkdir "$lock" 2>/dev/null || die "another install.sh runs"
     locked=1
+    echo $$ >"$lock/pid"
     work=$(mktemp -d "$root/tmp/battery-aggregator.XXXXXX") || die "cannot write to $root/tmp"
 }
 
@@ -501,7 +509,7 @@ install_it() {
     trap '' HUP
     stop_python
     [ -e "$service" ] || await 20 is_off_bus || die "the name on the bus is not given free"
-    take_over_charge
+    prepare_charge
     swap
     add_rc_line
     start
@@ -552,7 +560,7 @@ remove_data() {
         return
     fi
     for file in battery-aggregator install.sh restart.sh settings.default.ini README.md LICENSE CHANGELOG.md man \
-        service; do
+        docs licenses service; do
         rm -rf "${home:?}/$file"
     done
     say "Settings and charge stay in $home. To remove them too: rm -r $home"

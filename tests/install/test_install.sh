@@ -33,7 +33,7 @@ lines() { grep -cxF "$1" "$2" || true; }
 
 # Every file that matters, with its sum: not what daemon and supervise write by themselves.
 picture() {
-    (cd "$ROOT" && find data service ! -path '*/supervise*' ! -name charge ! -name state.ini | LC_ALL=C sort |
+    (cd "$ROOT" && find data service ! -path '*/supervise*' ! -name 'charge*' ! -name 'state.ini*' | LC_ALL=C sort |
         while read -r file; do
             if [ -L "$file" ]; then
                 echo "$file -> $(readlink "$file")"
@@ -78,6 +78,14 @@ installed_root() {
 }
 
 # ---- the parts ----
+
+part_syntax() {
+    say "dash and busybox ash read the scripts"
+    for script in install.sh restart.sh service/run service/log/run; do
+        dash -n $script
+        busybox ash -n $script
+    done
+}
 
 part_first() {
     say "first install, from the unpacked archive"
@@ -185,7 +193,7 @@ part_upgrade() {
 part_rc_local() {
     say "rc.local of others is kept, and our line comes before its exit"
     new_root
-    printf '#!/bin/bash\necho other >>%s/other\nexit 0' "$ROOT" >"$ROOT/data/rc.local"
+    printf '#!/bin/bash\necho other >>%s/other\nexit 0\n' "$ROOT" >"$ROOT/data/rc.local"
     chmod 644 "$ROOT/data/rc.local"
     cp "$ROOT/data/rc.local" "$tmp/rc.local"
     installs "$one/install.sh"
@@ -347,6 +355,7 @@ part_full_disk() {
         leave_free $room
         expect_refused "disk full" sh "$two/install.sh"
     done
+    [ -z "$mounted" ] || until_it_fits
     end_root umount_data
 
     say "the same at the first install"
@@ -355,7 +364,66 @@ part_full_disk() {
     if venus sh "$two/install.sh"; then fail "installed on a full disk"; fi
     said "cannot write\|disk full"
     [ ! -e "$(app .)" ] || fail "a half installation is left"
+    [ -z "$mounted" ] || until_it_fits
     end_root umount_data
+}
+
+# A little more room each time, so that it fails at each step, also at those that touch what runs.
+until_it_fits() {
+    room=240
+    picture >"$tmp/before"
+    leave_free $room
+    until venus sh "$two/install.sh"; do
+        [ $room -lt 1000 ] || fail "does not fit into $room KiB"
+        rm "$ROOT/data/full"
+        picture >"$tmp/after"
+        diff "$tmp/before" "$tmp/after" || fail "with room for $room KiB something was changed"
+        fill_data
+        room=$((room + 4))
+        leave_free $room
+    done
+    rm "$ROOT/data/full"
+    expect_installed
+    same "$two/README.md" "$(app README.md)"
+}
+
+# Every file of the program is of the same release, $1.
+is_all_of() {
+    for file in README.md install.sh service/run man/battery-aggregator.1; do
+        cmp -s "$1/$file" "$(app $file)" || return 1
+    done
+    cmp -s "$1/bin/$native/battery-aggregator" "$(app battery-aggregator)"
+}
+
+part_killed() {
+    say "an upgrade that is interrupted leaves the old or the new, and it runs"
+    installed_root
+    for moment in 0.2 0.5 0.8 1.1 1.5 2 3 4; do
+        installs "$one/install.sh"
+        env -i PATH="$ROOT/bin" ROOT="$ROOT" DBUS_SESSION_BUS_ADDRESS="$DBUS_SESSION_BUS_ADDRESS" \
+            "$ROOT/bin/busybox" sh "$two/install.sh" >"$tmp/said" 2>&1 </dev/null &
+        sleep $moment
+        kill -TERM $! 2>/dev/null || true
+        wait $! || true
+        is_all_of "$one" || is_all_of "$two" || fail "after $moment s: a mixture"
+        expect_installed
+    done
+
+    say "one that is killed is made good by the next"
+    for moment in 0.3 0.7 1.0 1.4; do
+        installs "$one/install.sh"
+        env -i PATH="$ROOT/bin" ROOT="$ROOT" DBUS_SESSION_BUS_ADDRESS="$DBUS_SESSION_BUS_ADDRESS" \
+            "$ROOT/bin/busybox" sh "$two/install.sh" >"$tmp/said" 2>&1 </dev/null &
+        sleep $moment
+        kill -KILL $! 2>/dev/null || true
+        wait $! 2>/dev/null || true
+        until_true "the aggregate is on the bus" on_bus
+        installs "$two/install.sh"
+        rm -rf "$ROOT"/tmp/battery-aggregator.??????
+        expect_installed
+        is_all_of "$two" || fail "after $moment s: not made good"
+    done
+    end_root
 }
 
 part_arch() {
@@ -391,9 +459,10 @@ part_foreign() {
 
     say "another installation at the same time, wrong options, wrong files: refused"
     mkdir "$ROOT/tmp/battery-aggregator.lock"
+    echo $$ >"$ROOT/tmp/battery-aggregator.lock/pid"
     if venus sh "$one/install.sh" --force; then fail "two at a time"; fi
     said "another install.sh runs"
-    rmdir "$ROOT/tmp/battery-aggregator.lock"
+    rm -r "$ROOT/tmp/battery-aggregator.lock"
     expect_refused "unknown option" sh "$one/install.sh" --frce
     expect_refused "no file" sh "$one/install.sh" --force /nowhere.tar.gz
     expect_refused "no SHA256SUMS" sh "$(app install.sh)" --force
@@ -479,8 +548,9 @@ END
     until_true "the Python aggregator is on the bus" on_bus
 }
 
+python_runs() { [ -n "$(pid_of dbus-aggregate-batteries)" ]; }
 expect_python() {
-    [ -n "$(pid_of dbus-aggregate-batteries)" ] || fail "the Python aggregator does not run"
+    until_true "the Python aggregator runs" python_runs
     until_true "the Python aggregator is on the bus" on_bus
     ! grep '^#battery-aggregator#' "$ROOT/data/rc.local" || fail "its line in rc.local is turned off"
 }
@@ -658,7 +728,7 @@ one=$("$here/release.sh" "$tmp" 1) && one=${one%.tar.gz}
 two=$("$here/release.sh" "$tmp" 2) && two=${two%.tar.gz}
 make_crasher
 start_bus
-[ $# -gt 0 ] || set -- first restart upgrade rc_local spoilt full_disk arch foreign pipe takeover_4 takeover_3 uninstall
+[ $# -gt 0 ] || set -- syntax first restart upgrade rc_local spoilt full_disk killed arch foreign pipe takeover_4 takeover_3 uninstall
 for part in "$@"; do
     echo "== $part"
     "part_$part"
