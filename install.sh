@@ -210,6 +210,7 @@ check_source() {
 # ---- the device ----
 
 check_venus() {
+    [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || die "run this as root"
     if [ -f "$root/opt/victronenergy/version" ]; then
         say "Venus OS $(sed -n 1p "$root/opt/victronenergy/version")"
     elif [ -z "$force" ]; then
@@ -507,6 +508,7 @@ install_it() {
     fi
     # From here on to the end without a signal half-way.
     trap '' HUP
+    sync # what is renamed below must be on the disk before
     stop_python
     [ -e "$service" ] || await 20 is_off_bus || die "the name on the bus is not given free"
     prepare_charge

@@ -352,6 +352,7 @@ part_full_disk() {
     fill_data
     expect_refused "disk full" sh "$two/install.sh"
     for room in 8 40 200; do
+        fill_data
         leave_free $room
         expect_refused "disk full" sh "$two/install.sh"
     done
@@ -370,18 +371,21 @@ part_full_disk() {
 
 # A little more room each time, so that it fails at each step, also at those that touch what runs.
 until_it_fits() {
-    room=240
+    rm "$ROOT/data/full"
     picture >"$tmp/before"
+    room=300
+    fill_data
     leave_free $room
     until venus sh "$two/install.sh"; do
         [ $room -lt 1000 ] || fail "does not fit into $room KiB"
         rm "$ROOT/data/full"
         picture >"$tmp/after"
         diff "$tmp/before" "$tmp/after" || fail "with room for $room KiB something was changed"
+        room=$((room + 8))
         fill_data
-        room=$((room + 4))
         leave_free $room
     done
+    say "(it fits into $room KiB)"
     rm "$ROOT/data/full"
     expect_installed
     same "$two/README.md" "$(app README.md)"
@@ -457,12 +461,22 @@ part_foreign() {
     installs "$one/install.sh" --force
     expect_installed
 
-    say "another installation at the same time, wrong options, wrong files: refused"
+    say "another installation at the same time: refused"
     mkdir "$ROOT/tmp/battery-aggregator.lock"
     echo $$ >"$ROOT/tmp/battery-aggregator.lock/pid"
     if venus sh "$one/install.sh" --force; then fail "two at a time"; fi
     said "another install.sh runs"
     rm -r "$ROOT/tmp/battery-aggregator.lock"
+
+    say "packs that are missing: installed, and what it waits for is said"
+    for pack in 1 2 3; do fleet remove pack $pack; done
+    installs "$one/install.sh" --force --wait 2
+    said "not on the bus yet"
+    said "Waiting"
+    for pack in 1 2 3; do fleet return pack $pack; done
+    until_true "the aggregate is on the bus" on_bus
+
+    say "wrong options and wrong files: refused"
     expect_refused "unknown option" sh "$one/install.sh" --frce
     expect_refused "no file" sh "$one/install.sh" --force /nowhere.tar.gz
     expect_refused "no SHA256SUMS" sh "$(app install.sh)" --force
@@ -566,6 +580,9 @@ part_takeover_4() {
         >"$python/config.ini"
     expect_refused "--replace" sh "$one/install.sh"
     expect_python
+    if answers n sh "$one/install.sh"; then fail "installed over a no"; fi
+    said "Stop it for good?"
+    expect_python
 
     say "settings that would not start the daemon leave the Python aggregator running"
     cp "$python/config.ini" "$tmp/config.ini"
@@ -602,7 +619,7 @@ part_takeover_4() {
     new_root
     make_python "$ROOT/data/apps/dbus-aggregate-batteries"
     cp "$tmp/config.ini" "$ROOT/data/apps/dbus-aggregate-batteries/config.ini"
-    installs "$one/install.sh" --replace --settings "$tmp/mended.ini"
+    answers y sh "$one/install.sh" --settings "$tmp/mended.ini" || fail "not installed after a yes"
     expect_installed
     same "$tmp/mended.ini" "$(app settings.ini)"
     grep -q '^43[12]' "$(app charge)" || fail "the charge was not taken over"
@@ -692,6 +709,12 @@ part_uninstall() {
     installs "$one/install.sh"
     expect_installed
     same "$tmp/settings.ini" "$(app settings.ini)"
+    answers n sh "$(app install.sh)" --uninstall || fail "not uninstalled"
+    [ -f "$(app settings.ini)" ] || fail "a no removed the settings"
+    installs "$one/install.sh"
+    answers y sh "$(app install.sh)" --uninstall || fail "not uninstalled"
+    [ ! -e "$(app .)" ] || fail "a yes left something"
+    installs "$one/install.sh"
     venus sh "$(app install.sh)" --uninstall --purge || fail "not uninstalled"
     [ ! -e "$(app .)" ] || fail "--purge left something"
     [ ! -e "$ROOT/var/log/battery-aggregator" ] || fail "--purge left the log"

@@ -96,6 +96,14 @@ venus() {
         "$ROOT/bin/busybox" "$@" >"$tmp/said" 2>&1 </dev/null
 }
 
+# answers WORD COMMAND...: the same on a terminal, where somebody types this.
+answers() {
+    word=$1
+    shift
+    echo "$word" | env -i PATH="$ROOT/bin" HOME=/ ROOT="$ROOT" DBUS_SESSION_BUS_ADDRESS="$DBUS_SESSION_BUS_ADDRESS" \
+        "$(command -v script)" -qec "$ROOT/bin/busybox $*" /dev/null >"$tmp/said" 2>&1
+}
+
 said() { grep -q -e "$1" "$tmp/said" || fail "it did not say '$1'"; }
 
 installs() { venus sh "$@" || fail "sh $* failed"; }
