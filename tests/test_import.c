@@ -209,7 +209,7 @@ static void what_the_daemon_would_refuse_is_shown_and_refused(void **state)
 static const char settings_py[] =
     "# -*- coding: utf-8 -*-\n"
     "\"\"\"\n"
-    "NR_OF_BATTERIES = 9\n"
+    "MAX_DISCHARGE_CURRENT = 9\n"
     "\"\"\"\n"
     "NR_OF_BATTERIES = 2  # Nr. of batteries\n"
     "NR_OF_CELLS_PER_BATTERY = 22\n"
@@ -270,7 +270,7 @@ static void what_is_no_plain_setting_is_named(void **state)
 {
     const struct config *config = taken(*state, "settings.py", settings_py);
 
-    assert_false(config->max_discharge_current_set); /* inside an if: nobody knows */
+    assert_false(config->max_discharge_current_set); /* inside a text; inside an if: nobody knows */
     expect_said(*state, "not taken  line 28");
     expect_said(*state, "not taken  line 29");
     expect_said(*state, "not taken  line 30");

@@ -144,28 +144,23 @@ static bool parse_factor(struct reader *reader, double *number)
     return true;
 }
 
-/* One star or stroke: two of them are other operators, which nobody needs here. */
-static char take_product_sign(struct reader *reader)
-{
-    skip(reader);
-    if ((*reader->at != '*' && *reader->at != '/') || reader->at[1] == *reader->at)
-        return '\0';
-    return *reader->at++;
-}
-
 static bool parse_product(struct reader *reader, double *number)
 {
     double factor;
-    char sign;
 
     if (!parse_factor(reader, number))
         return false;
-    while ((sign = take_product_sign(reader))) {
+    for (;;) {
+        char sign;
+
+        skip(reader);
+        if (*reader->at != '*' && *reader->at != '/')
+            return true;
+        sign = *reader->at++;
         if (!parse_factor(reader, &factor) || (sign == '/' && factor == 0))
             return false;
         *number = sign == '*' ? *number * factor : *number / factor;
     }
-    return true;
 }
 
 static bool parse_sum(struct reader *reader, double *number)
