@@ -533,7 +533,7 @@ serve() {
         address=http://127.0.0.1:$port
         tries=0
         while kill -0 $httpd 2>/dev/null && [ $tries -lt 50 ]; do
-            ! busybox wget -q -O /dev/null "$address/install.sh" || break 2
+            ! busybox wget -q -O /dev/null "$address/install.sh" 2>/dev/null || break 2
             tries=$((tries + 1))
             sleep 0.1
         done
