@@ -1,6 +1,7 @@
 #!/bin/sh
 # test_install.sh [PART...]: install.sh, restart.sh and the service in a root that looks like Venus OS, with real
-# daemontools and a real bus. Every part ends as it began: nothing runs, nothing is left.
+# daemontools and a real bus. Every part ends as it began: nothing runs, nothing is left. With RELEASE, an archive of
+# `make dist`, that is what is installed first, instead of a small one like it.
 set -eu
 cd "$(dirname "$0")/../.."
 build=$PWD/${BUILD:-build}
@@ -228,7 +229,7 @@ part_rc_local() {
 spoil() {
     rm -rf "$tmp/spoilt" && mkdir "$tmp/spoilt"
     cp -r "$one" "$one.tar.gz" "$one.tar.gz.sha256" "$tmp/spoilt"
-    spoilt=$tmp/spoilt/battery-aggregator-1
+    spoilt=$tmp/spoilt/${one##*/}
 }
 
 part_spoilt() {
@@ -747,7 +748,15 @@ case $(od -An -tx1 -j18 -N1 "$(command -v busybox)" | tr -d ' \n') in
     b7) native=aarch64 ;;
     *) native=armv7 ;;
 esac
-one=$("$here/release.sh" "$tmp" 1) && one=${one%.tar.gz}
+if [ -n "${RELEASE:-}" ]; then
+    mkdir "$tmp/release"
+    cp "$RELEASE" "$RELEASE.sha256" "$tmp/release"
+    one=$tmp/release/${RELEASE##*/}
+    tar -xzf "$one" -C "$tmp/release"
+else
+    one=$("$here/release.sh" "$tmp" 1)
+fi
+one=${one%.tar.gz}
 two=$("$here/release.sh" "$tmp" 2) && two=${two%.tar.gz}
 make_crasher
 start_bus
