@@ -11,6 +11,7 @@
 # make fuzz    random bytes for all that reads (FUZZ_SECONDS=600 each); make fuzz-keep keeps what is worth it
 # make coverage    branches that the tests reach in core/, settings and state
 # make check   format, walls between the rooms, clang-tidy, cppcheck
+# make test-install     install.sh in a root that looks like Venus OS, with real daemontools (PARTS="upgrade pipe")
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
 VERSION := 0.1.0
@@ -214,6 +215,19 @@ need-coverage:
 
 .PHONY: fuzz fuzz-keep fuzz-build coverage run-coverage
 
+# ---- install.sh ----
+
+# Whichever busybox is here will do.
+NEED_INSTALL := $(NEED_BUILD) dbus dbus-daemon daemontools binutils dash $(if $(shell command -v busybox),,busybox-static)
+
+.PHONY: test-install
+test-install: need-install
+	@$(MAKE) all
+	@BUILD=$(BUILD) CC="$(CC)" tests/install/test_install.sh $(PARTS)
+
+need-install:
+	@scripts/need.sh $(NEED_INSTALL)
+
 # ---- demo ----
 
 demo: need-demo
@@ -258,7 +272,7 @@ C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/
 run-check:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/walls.sh
-	shellcheck $(wildcard scripts/*.sh tests/*.sh service/run service/log/run .ci/run)
+	shellcheck -x $(wildcard *.sh scripts/*.sh tests/*.sh tests/install/*.sh service/run service/log/run .ci/run)
 	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
 	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
