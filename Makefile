@@ -22,11 +22,15 @@ NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES := dbus-1 libuv inih
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla -Wformat=2 -Werror
-HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# Of these, what this compiler knows for its target.
+cc_knows = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(flag)'))
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -Wformat -Werror=format-security -fPIE \
+             $(call cc_knows,-fstack-clash-protection -fcf-protection)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
-             $(SANITIZE) -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
-ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+             $(SANITIZE) -MMD -MP $(PACKAGES_CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+PACKAGES_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
 
 MAINS := src/main.c src/sim/fleet_main.c
