@@ -43,7 +43,8 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
-.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check
+.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check \
+        dist test-dist
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -153,6 +154,26 @@ run-check:
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
 	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
 	    -DBUILD_DIR='"build"' $(shell pkg-config --cflags $(PACKAGES) cmocka)
+
+# ---- release, installation, packages ----
+
+# The time of all files in a release: the commit's.
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),$(VERSION_EPOCH_S))
+NEED_DIST := gcc libc6-dev gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu binutils make git debian-archive-keyring
+NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user busybox-static
+
+dist: need-dist
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+
+test-dist: need-test-dist
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@packaging/test_dist.sh $(VERSION)
+
+need-dist:
+	@scripts/need.sh $(NEED_DIST)
+
+need-test-dist:
+	@scripts/need.sh $(NEED_TEST_DIST)
 
 # ---- what the machine needs ----
 

@@ -7,7 +7,7 @@ version=@VERSION@
 
 # numbers VERSION: one number to compare by.
 numbers() {
-    echo "$1" | awk -F '[.+-]' '{ printf "%d", ($1 * 10000 + $2) * 10000 + $3 }'
+    echo "$1" | awk -F '[.+-]' '{ printf "%.0f", ($1 * 10000 + $2) * 10000 + $3 }'
 }
 
 installed=$("$root/data/apps/battery-aggregator/battery-aggregator" --version 2>/dev/null) || exit 0
