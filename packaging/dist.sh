@@ -78,6 +78,7 @@ archive() {
     (cd "$out" && sha256sum "$file" >"$file.sha256")
 }
 
+# shellcheck disable=SC2086 # a list
 packaging/sysroot.sh $arches
 rm -rf "$out"
 mkdir -p "$stage/$name"
@@ -87,8 +88,10 @@ done
 put 755 install.sh restart.sh service/run service/log/run
 put 644 settings.ini charge README.md CHANGELOG.md LICENSE man/*.1 man/*.5 docs/*.md
 put_origins
-(cd "$stage/$name" && find . -type f ! -name SHA256SUMS | sed 's,^\./,,' | sort | xargs sha256sum >SHA256SUMS)
-chmod 644 "$stage/$name/BUILDINFO" "$stage/$name/SHA256SUMS"
+(cd "$stage/$name" && find . -type f | sed 's,^\./,,' | sort | xargs sha256sum) >"$out/SHA256SUMS"
+install -m 644 "$out/SHA256SUMS" "$stage/$name/SHA256SUMS"
+chmod 644 "$stage/$name/BUILDINFO"
+find "$stage" -type d -exec chmod 755 {} +
 archive "$name.tar.gz" "$stage" "$name"
 
 # For a USB stick: Venus unpacks apps/ over /data, and runs what is in rc/. Named without ./ before it, for rc is
@@ -98,8 +101,8 @@ for hook in pre-hook post-hook; do
     sed "s/@VERSION@/$version/g" "packaging/venus-data/$hook.sh" >"$stage/rc/$hook.sh"
 done
 chmod 755 "$stage/rc/pre-hook.sh" "$stage/rc/post-hook.sh"
+chmod 755 "$stage/rc" "$stage/apps"
 mv "$stage/$name" "$stage/apps/$name"
-find "$stage" -type d -exec chmod 755 {} +
 archive venus-data-battery-aggregator.tar.gz "$stage" rc "apps/$name"
 rm -rf "$stage"
 ls -l "$out"/*.tar.gz

@@ -129,7 +129,9 @@ mkdir -p "$VENUS_ROOT/data/apps/battery-aggregator"
 printf '#!/bin/sh\necho battery-aggregator $version\n' >"$VENUS_ROOT/data/apps/battery-aggregator/battery-aggregator"
 chmod 755 "$VENUS_ROOT/data/apps/battery-aggregator/battery-aggregator"
 END
-    (cd "$unpacked" && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum >SHA256SUMS)
+    rm "$unpacked/SHA256SUMS"
+    (cd "$unpacked" && find . -type f | sort | xargs sha256sum) >"$work/sums"
+    cp "$work/sums" "$unpacked/SHA256SUMS"
     tar czf "$stick/venus-data-battery-aggregator.tar.gz" -C "$work/repacked" rc "apps/$name"
     log=$stick/battery-aggregator-install.log
 
