@@ -44,7 +44,7 @@ BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
 .PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check \
-        dist test-dist
+        dist test-dist test-arm
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -168,6 +168,16 @@ dist: need-dist
 test-dist: need-test-dist
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
 	@packaging/test_dist.sh $(VERSION)
+
+# The daemons of the release in the bus tests, under qemu.
+DAEMON_TESTS := $(filter $(BUILD)/tests/bus/test_daemon_%,$(BUS_TESTS))
+test-arm: need-test-arm
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@$(MAKE) all $(DAEMON_TESTS)
+	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(ARCH)
+
+need-test-arm:
+	@scripts/need.sh $(NEED_TEST_DIST) $(NEED_TEST)
 
 need-dist:
 	@scripts/need.sh $(NEED_DIST)
