@@ -44,7 +44,7 @@ BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
 .PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check \
-        dist test-dist test-arm
+        dist test-dist test-arm install uninstall test-system
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -175,6 +175,22 @@ test-arm: need-test-arm
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
 	@$(MAKE) all $(DAEMON_TESTS)
 	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(ARCH)
+
+# On Debian and Raspberry Pi OS: make install PREFIX=/usr DESTDIR=/somewhere
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+install: all
+	@BUILD="$(BUILD)" PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" DESTDIR="$(DESTDIR)" packaging/system.sh install
+
+uninstall:
+	@PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" DESTDIR="$(DESTDIR)" packaging/system.sh uninstall
+
+test-system: need-test-system
+	@$(MAKE) all
+	@BUILD="$(BUILD)" packaging/test_system.sh
+
+need-test-system:
+	@scripts/need.sh $(NEED_BUILD) dbus dbus-daemon systemd libglib2.0-bin strace
 
 need-test-arm:
 	@scripts/need.sh $(NEED_TEST_DIST) $(NEED_TEST)
