@@ -125,15 +125,19 @@ the_policy_opens_what_the_daemon_needs_and_no_more() {
     bus
     own com.victronenergy.battery.aggregate | grep -q AccessDenied || fail "the name is free without a policy too"
     kill "$bus_pid"
-    # The user named there, and root, become this user: one that is not root but for our line.
-    sed -e "s/user=\"battery-aggregator\"/user=\"$(id -un)\"/" packaging/battery-aggregator.dbus.conf >"$work/policy.conf"
+    # The user named there becomes this user, who has no other right, be he root.
+    sed -e '/user="root"/,/<\/policy>/d' -e "s/user=\"battery-aggregator\"/user=\"$(id -un)\"/" \
+        packaging/battery-aggregator.dbus.conf >"$work/policy.conf"
     bus "$work/policy.conf"
     own com.victronenergy.battery.aggregate | grep -q '(uint32 1,)' || fail "the name cannot be owned"
     own com.victronenergy.grid.mine | grep -q AccessDenied || fail "any name can be owned"
+    : >"$work/log"
     start "$build/battery-fleet" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --packs 2 --mppts 1
     start strace -f -qq -e trace=all -o "$work/trace" "$work/usr/bin/battery-aggregator" \
         --settings "$work/etc/battery-aggregator/settings.ini" --data "$work/data"
     await "$build/battery-aggregator status --bus $DBUS_SYSTEM_BUS_ADDRESS | grep -q '2 packs'"
+    await "grep -q '/Settings/' $work/trace" # it has talked to the settings service too
+    ! grep 'Rejected' "$work/log" || fail "the bus refuses what the daemon says"
     ok "the D-Bus policy lets the daemon be a battery, and nothing else"
 }
 
