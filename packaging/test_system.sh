@@ -101,7 +101,7 @@ bus() {
         echo '</busconfig>'
     } >"$work/bus.conf"
     rm -f "$work/bus"
-    dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile 2>"$work/log" &
+    dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile 2>>"$work/bus.log" &
     bus_pid=$!
     pids="$pids $bus_pid"
     await "[ -S $work/bus ]"
@@ -132,12 +132,13 @@ the_policy_opens_what_the_daemon_needs_and_no_more() {
     own com.victronenergy.battery.aggregate | grep -q '(uint32 1,)' || fail "the name cannot be owned"
     own com.victronenergy.grid.mine | grep -q AccessDenied || fail "any name can be owned"
     : >"$work/log"
+    : >"$work/bus.log"
     start "$build/battery-fleet" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --packs 2 --mppts 1
-    start strace -f -qq -e trace=all -o "$work/trace" "$work/usr/bin/battery-aggregator" \
+    start strace -f -qq -s 4096 -o "$work/trace" "$work/usr/bin/battery-aggregator" \
         --settings "$work/etc/battery-aggregator/settings.ini" --data "$work/data"
     await "$build/battery-aggregator status --bus $DBUS_SYSTEM_BUS_ADDRESS | grep -q '2 packs'"
     await "grep -q '/Settings/' $work/trace" # it has talked to the settings service too
-    ! grep 'Rejected' "$work/log" || fail "the bus refuses what the daemon says"
+    ! grep 'Rejected' "$work/bus.log" || fail "the bus refuses what the daemon says"
     ok "the D-Bus policy lets the daemon be a battery, and nothing else"
 }
 
