@@ -44,7 +44,7 @@ BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
 .PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check \
-        dist test-dist test-arm install uninstall test-system
+        dist test-dist test-arm install uninstall test-system deb test-deb
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -184,6 +184,19 @@ install: all
 
 uninstall:
 	@PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" DESTDIR="$(DESTDIR)" packaging/system.sh uninstall
+
+deb: need-deb
+	@packaging/deb.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+
+test-deb: need-deb need-lintian
+	@packaging/deb.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@packaging/test_deb.sh $(VERSION)
+
+need-deb:
+	@scripts/need.sh $(NEED_BUILD) debhelper fakeroot libcmocka-dev build-essential
+
+need-lintian:
+	@scripts/need.sh lintian
 
 test-system: need-test-system
 	@$(MAKE) all

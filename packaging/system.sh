@@ -10,7 +10,7 @@ build=${BUILD:-build}
 root=${DESTDIR:-}
 name=battery-aggregator
 settings=$root$sysconfdir/$name/settings.ini
-unit=$root$prefix/lib/systemd/system/$name.service
+unit=$root${UNITDIR:-$prefix/lib/systemd/system}/$name.service
 # dbus-daemon looks below /usr and /etc only.
 case $prefix in
 /usr) policy=$root/usr/share/dbus-1/system.d/$name.conf ;;

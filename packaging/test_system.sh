@@ -130,7 +130,7 @@ the_policy_opens_what_the_daemon_needs_and_no_more() {
         packaging/battery-aggregator.dbus.conf >"$work/policy.conf"
     bus "$work/policy.conf"
     own com.victronenergy.battery.aggregate | grep -q '(uint32 1,)' || fail "the name cannot be owned"
-    own com.victronenergy.grid.mine | grep -q AccessDenied || fail "any name can be owned"
+    own com.victronenergy.battery.mine | grep -q AccessDenied || fail "other names can be owned too"
     : >"$work/log"
     : >"$work/bus.log"
     start "$build/battery-fleet" --bus "$DBUS_SYSTEM_BUS_ADDRESS" --packs 2 --mppts 1
