@@ -35,6 +35,20 @@ await() {
     done
 }
 
+the_programs_are_hardened() {
+    for program in battery-aggregator battery-fleet; do
+        packaging/check_hardening.sh "$build/$program" || fail "$program is not hardened"
+    done
+    if [ "$(uname -m)" = x86_64 ]; then
+        objdump -d "$build/battery-aggregator" | grep -q endbr64 || fail "no control flow protection"
+    fi
+    echo 'int main(void) { return 0; }' >"$work/bare.c"
+    cc -fno-stack-protector -no-pie -z norelro -z execstack "$work/bare.c" -o "$work/bare"
+    said=$(packaging/check_hardening.sh "$work/bare" 2>&1) && fail "a bare program was let through"
+    [ "$(echo "$said" | wc -l)" -eq 6 ] || fail "said of a bare program: $said"
+    ok "the programs are hardened, and a bare one would be noticed"
+}
+
 what_is_installed_is_uninstalled() {
     export DESTDIR="$work/root" PREFIX=/usr SYSCONFDIR=/etc
     packaging/system.sh install
@@ -180,6 +194,7 @@ it_calls_nothing_that_the_sandbox_forbids() {
 }
 
 echo "== system"
+the_programs_are_hardened
 what_is_installed_is_uninstalled
 the_unit_is_right_and_shut_in
 the_policy_opens_what_the_daemon_needs_and_no_more
