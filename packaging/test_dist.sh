@@ -94,7 +94,7 @@ a_commit_gives_the_same_bytes() {
     ok "a commit gives the same bytes in two folders and under two umasks"
 }
 
-# What Venus OS does at boot with an archive on a stick; VENUS_ROOT is the root.
+# What Venus OS does at boot with an archive on a stick; ROOT is the root.
 boot_with_stick() {
     hooks=$(mktemp -d "$work/hooks.XXXX")
     busybox tar xzf "$1" -C "$hooks" rc
@@ -102,7 +102,7 @@ boot_with_stick() {
         busybox sh "$hooks/rc/pre-hook.sh" || return 0
     fi
     result=success
-    tar xzf "$1" -C "$VENUS_ROOT/data" --exclude rc || result=extraction-failed
+    tar xzf "$1" -C "$ROOT/data" --exclude rc || result=extraction-failed
     busybox sh "$hooks/rc/post-hook.sh" $result
     rm -rf "$hooks"
 }
@@ -118,16 +118,16 @@ await() {
 
 # With an installer that only writes down how it was called: install.sh itself is proved elsewhere.
 a_stick_installs_once() {
-    export VENUS_ROOT="$work/venus" VENUS_WAIT_S=0
-    stick=$VENUS_ROOT/media/sda1
-    mkdir -p "$VENUS_ROOT/data/apps" "$stick" "$work/repacked"
+    export ROOT="$work/venus" VENUS_WAIT_S=0
+    stick=$ROOT/media/sda1
+    mkdir -p "$ROOT/data/apps" "$stick" "$work/repacked"
     tar xzf "$dist/venus-data-battery-aggregator.tar.gz" -C "$work/repacked"
     unpacked=$work/repacked/apps/$name
     cat >"$unpacked/install.sh" <<END
 echo "called with \$* in \$(dirname "\$0")"
-mkdir -p "$VENUS_ROOT/data/apps/battery-aggregator"
-printf '#!/bin/sh\necho battery-aggregator $version\n' >"$VENUS_ROOT/data/apps/battery-aggregator/battery-aggregator"
-chmod 755 "$VENUS_ROOT/data/apps/battery-aggregator/battery-aggregator"
+mkdir -p "$ROOT/data/apps/battery-aggregator"
+printf '#!/bin/sh\necho battery-aggregator $version\n' >"$ROOT/data/apps/battery-aggregator/battery-aggregator"
+chmod 755 "$ROOT/data/apps/battery-aggregator/battery-aggregator"
 END
     rm "$unpacked/SHA256SUMS"
     (cd "$unpacked" && find . -type f | sort | xargs sha256sum) >"$work/sums"
@@ -137,16 +137,16 @@ END
 
     boot_with_stick "$stick/venus-data-battery-aggregator.tar.gz"
     await "grep -q Installed $log 2>/dev/null"
-    grep -q "called with --replace in $VENUS_ROOT/data/apps/$name" "$log" || fail "the installer was not called"
-    await "[ ! -e $VENUS_ROOT/data/apps/$name ]"
-    [ ! -e "$VENUS_ROOT/data/rc" ] || fail "the hooks lie in /data"
+    grep -q "called with --replace in $ROOT/data/apps/$name" "$log" || fail "the installer was not called"
+    await "[ ! -e $ROOT/data/apps/$name ]"
+    [ ! -e "$ROOT/data/rc" ] || fail "the hooks lie in /data"
     ok "a stick installs at boot, says so on the stick, and leaves nothing unpacked"
 
     rm "$log"
     boot_with_stick "$stick/venus-data-battery-aggregator.tar.gz" >"$work/said"
     grep -q 'nothing to do' "$work/said" || fail "the second boot said: $(cat "$work/said")"
-    [ ! -e "$VENUS_ROOT/data/apps/$name" ] || fail "the second boot unpacked again"
-    program=$VENUS_ROOT/data/apps/battery-aggregator/battery-aggregator
+    [ ! -e "$ROOT/data/apps/$name" ] || fail "the second boot unpacked again"
+    program=$ROOT/data/apps/battery-aggregator/battery-aggregator
     printf '#!/bin/sh\necho battery-aggregator 99.0.1\n' >"$program"
     boot_with_stick "$stick/venus-data-battery-aggregator.tar.gz" >"$work/said"
     grep -q '99.0.1 is installed already' "$work/said" || fail "an older stick said: $(cat "$work/said")"

@@ -2,7 +2,7 @@
 # Venus OS runs this when it has unpacked venus-data*.tar.gz over /data, early at boot: no D-Bus yet, no services. So the
 # installer runs beside the boot and waits for them. What it said is in /data/log, and on the stick for who has no SSH.
 set -u
-root=${VENUS_ROOT:-}
+root=${ROOT:-}
 version=@VERSION@
 unpacked=$root/data/apps/battery-aggregator-$version
 log=$root/data/log/battery-aggregator-install.log

@@ -2,7 +2,7 @@
 # Venus OS runs this before it unpacks venus-data*.tar.gz from a USB stick or SD card; a status other than 0 and it
 # does not. The stick may stay where it is: what is installed is neither installed again at each boot nor made older.
 set -u
-root=${VENUS_ROOT:-}
+root=${ROOT:-}
 version=@VERSION@
 
 # numbers VERSION: one number to compare by.
