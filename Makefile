@@ -6,6 +6,11 @@
 # make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
+# make dist      the release for Venus OS in build/dist/: three architectures, reproducible
+# make test-dist, make test-arm    what it needs and holds; the bus tests with its ARM programs, under qemu
+# make install, make uninstall     on Debian and Raspberry Pi OS (PREFIX=/usr/local, DESTDIR=)
+# make test-system    that, the sandbox and the D-Bus policy
+# make deb, make test-deb          a Debian package, and lintian
 
 VERSION := 0.1.0
 VERSION_DATE := 2026-11-21
@@ -144,12 +149,12 @@ $(BUILD)/bench/%: bench/%.c Makefile
 check: need-check
 	@$(MAKE) run-check
 
-C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch])
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch] packaging/*.c)
 
 run-check:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/walls.sh
-	shellcheck $(wildcard scripts/*.sh tests/*.sh service/run service/log/run .ci/run)
+	shellcheck $(wildcard scripts/*.sh tests/*.sh packaging/*.sh packaging/*/*.sh service/run service/log/run .ci/run)
 	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
 	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
@@ -160,7 +165,8 @@ run-check:
 # The time of all files in a release: the commit's.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),$(VERSION_EPOCH_S))
 NEED_DIST := gcc libc6-dev gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu binutils make git debian-archive-keyring
-NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user busybox-static
+NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user dbus dbus-daemon daemontools \
+                  $(if $(shell command -v busybox),,busybox-static)
 
 dist: need-dist
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
@@ -168,6 +174,8 @@ dist: need-dist
 test-dist: need-test-dist
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
 	@packaging/test_dist.sh $(VERSION)
+	@$(MAKE) all
+	@[ ! -f install.sh ] || BUILD="$(BUILD)" packaging/test_stick.sh $(VERSION)
 
 # The daemons of the release in the bus tests, under qemu.
 DAEMON_TESTS := $(filter $(BUILD)/tests/bus/test_daemon_%,$(BUS_TESTS))

@@ -1,5 +1,5 @@
-/* libuv's fs.c looks up mkostemp with dlsym, for uv_fs_mkstemp, which nobody here calls. These stand in for it, so that
- * the release needs no libdl: NULL means "not there", and libuv has its own way then. */
+/* libuv's fs.c looks up mkostemp with dlsym, for uv_fs_mkstemp, which nobody here calls. These stand in for
+ * it, so that the release needs no libdl: NULL means "not there", and libuv has its own way then. */
 #include <dlfcn.h>
 #include <stddef.h>
 
