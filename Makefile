@@ -165,7 +165,7 @@ run-check:
 # The time of all files in a release: the commit's.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),$(VERSION_EPOCH_S))
 NEED_DIST := gcc libc6-dev gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu binutils make git debian-archive-keyring
-NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user dbus dbus-daemon daemontools \
+NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user libc6-armhf-cross libc6-arm64-cross dbus dbus-daemon daemontools \
                   $(if $(shell command -v busybox),,busybox-static)
 
 dist: need-dist
@@ -177,12 +177,12 @@ test-dist: need-test-dist
 	@$(MAKE) all
 	@[ ! -f install.sh ] || BUILD="$(BUILD)" packaging/test_stick.sh $(VERSION)
 
-# The daemons of the release in the bus tests, under qemu.
+# The daemons of the release in the bus tests, under qemu (TEST_ARCH=armv7 for one of them).
 DAEMON_TESTS := $(filter $(BUILD)/tests/bus/test_daemon_%,$(BUS_TESTS))
 test-arm: need-test-arm
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
 	@$(MAKE) all $(DAEMON_TESTS)
-	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(ARCH)
+	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(TEST_ARCH)
 
 # On Debian and Raspberry Pi OS: make install PREFIX=/usr DESTDIR=/somewhere
 PREFIX ?= /usr/local

@@ -42,7 +42,10 @@ fill() {
         "$work/var/cache/apt/archives/partial"
     : >"$work/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources"
-    private_apt "$architecture" "$work" update
+    private_apt "$architecture" "$work" update || {
+        echo "sysroot: no Debian 11 on $mirror? Name a mirror that has it in DIST_MIRROR" >&2
+        exit 1
+    }
     # shellcheck disable=SC2086 # a list
     private_apt "$architecture" "$work" download $packages
     for deb in "$work"/debs/*.deb; do

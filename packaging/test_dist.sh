@@ -69,6 +69,27 @@ the_programs_fit_and_start() {
     done
 }
 
+# The firmwares of today have a newer glibc than 2.31; here it is this system's, 2.36, with the sysroot's libdbus.
+the_programs_start_with_a_newer_glibc_too() {
+    "$work/here/$name/bin/x86_64/battery-aggregator" check settings.ini | grep -q '0 errors' || fail "x86_64, newer glibc"
+    for arch in armv7 aarch64; do
+        triplet=$(packaging/arch.sh "$arch" triplet)
+        mkdir -p "$work/newer/$arch"
+        ln -s "/usr/$triplet/lib" "$work/newer/$arch/lib"
+        mkdir "$work/newer/$arch.dbus"
+        libraries=${SYSROOT:-build/sysroot}/$arch
+        for library in dbus-1 systemd lzma lz4 zstd gcrypt gpg-error; do
+            find "$libraries/lib" "$libraries/usr/lib" -name "lib$library.so.[0-9]*" -exec cp {} "$work/newer/$arch.dbus" \;
+        done
+        qemu=$(packaging/arch.sh "$arch" wrap | sed 's/ .*//')
+        "$qemu" -L "$work/newer/$arch" -E "LD_LIBRARY_PATH=/usr/$triplet/lib:$work/newer/$arch.dbus" -E LD_DEBUG=libs \
+            "$work/here/$name/bin/$arch/battery-aggregator" check settings.ini >"$work/said" 2>&1 || fail "$arch: $(tail -n 3 "$work/said")"
+        grep -q '0 errors' "$work/said" || fail "$arch does not read the settings with a newer glibc"
+        grep -q "calling init: /usr/$triplet/lib/libc.so.6" "$work/said" || fail "$arch: that was another glibc"
+    done
+    ok "they start with a newer glibc as well"
+}
+
 a_commit_gives_the_same_bytes() {
     if ! git rev-parse -q --verify HEAD >/dev/null 2>&1; then
         echo "  no repository here: the two builds are of this folder"
@@ -166,6 +187,7 @@ copies=0
 echo "== dist"
 the_archive_is_whole
 the_programs_fit_and_start
+the_programs_start_with_a_newer_glibc_too
 the_checker_refuses
 a_stick_installs_once
 a_commit_gives_the_same_bytes
