@@ -33,7 +33,7 @@ awk -v copyright="$(sed -n 's/^Copyright (c) //p' LICENSE)" '
 cat >"$source/debian/changelog" <<END
 battery-aggregator ($version) unstable; urgency=medium
 
-  * Version $version: CHANGELOG.md tells what is new.
+  * Version $version. What is new is told in CHANGELOG.md of the sources.
 
  -- $maintainer  $(LC_ALL=C date -u -R -d "@$epoch_s")
 END
