@@ -37,6 +37,7 @@ battery-aggregator ($version) unstable; urgency=medium
 
  -- $maintainer  $(LC_ALL=C date -u -R -d "@$epoch_s")
 END
+find "$source" -exec touch -h -d "@$epoch_s" {} +
 unset MAKEFLAGS MAKELEVEL MFLAGS || true
 if ! (cd "$source" && SOURCE_DATE_EPOCH="$epoch_s" DEB_BUILD_OPTIONS="parallel=$(nproc) ${DEB_BUILD_OPTIONS:-}" \
     dpkg-buildpackage -us -uc) >"$out/log" 2>&1; then
