@@ -6,11 +6,6 @@
 # make fuzz-core        random worlds for the rooms of core/ (WORLDS=1000000)
 # make check   format, walls between the rooms, clang-tidy, cppcheck
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
-# make dist      the release for Venus OS in build/dist/: three architectures, reproducible
-# make test-dist, make test-arm    what it needs and holds; the bus tests with its ARM programs, under qemu
-# make install, make uninstall     on Debian and Raspberry Pi OS (PREFIX=/usr/local, DESTDIR=)
-# make test-system    that, the sandbox and the D-Bus policy
-# make deb, make test-deb          a Debian package, and lintian
 
 VERSION := 0.1.0
 VERSION_DATE := 2026-11-21
@@ -48,8 +43,7 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 BUS_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bus/test_*.c))
 TEST_HELPERS := $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out tests/bus/test_%,$(wildcard tests/bus/*.c)))
 
-.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check \
-        dist test-dist test-arm install uninstall test-system deb test-deb
+.PHONY: all test demo bench bench-control fuzz-core check asan valgrind clean need-% run-tests run-demo run-check
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -149,18 +143,31 @@ $(BUILD)/bench/%: bench/%.c Makefile
 check: need-check
 	@$(MAKE) run-check
 
-C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch] packaging/*.c)
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch])
 
 run-check:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/walls.sh
-	shellcheck $(wildcard scripts/*.sh tests/*.sh packaging/*.sh packaging/*/*.sh service/run service/log/run .ci/run)
+	shellcheck $(wildcard scripts/*.sh tests/*.sh service/run service/log/run .ci/run)
 	cppcheck --quiet --std=c11 --language=c --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
 	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
 	    -DBUILD_DIR='"build"' $(shell pkg-config --cflags $(PACKAGES) cmocka)
 
 # ---- release, installation, packages ----
+
+# make dist      the release for Venus OS in build/dist/: three architectures, reproducible
+# make test-dist, make test-arm    what it needs and holds; the bus tests with its ARM programs, under qemu
+# make install, make uninstall     on Debian and Raspberry Pi OS (PREFIX=/usr/local, DESTDIR=)
+# make test-system    that, the sandbox and the D-Bus policy
+# make deb, make test-deb          a Debian package, and lintian
+
+.PHONY: dist test-dist test-arm install uninstall test-system deb test-deb check-packaging
+
+run-check: check-packaging
+check-packaging:
+	clang-format --dry-run -Werror packaging/no_dl.c
+	shellcheck packaging/*.sh packaging/*/*.sh
 
 # The time of all files in a release: the commit's.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),$(VERSION_EPOCH_S))
