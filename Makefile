@@ -27,7 +27,7 @@ cc_knows = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -x c -c /dev/null -
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -Wformat -Werror=format-security -fPIE \
              $(call cc_knows,-fstack-clash-protection -fcf-protection)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(HARDENING) $(WARNINGS) $(CFLAGS) \
              $(SANITIZE) -MMD -MP $(PACKAGES_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 PACKAGES_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
