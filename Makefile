@@ -29,11 +29,15 @@ NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES := dbus-1 libuv inih
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla -Wformat=2 -Werror
-HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# Of these, what this compiler knows for its target.
+cc_knows = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(flag)'))
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -Wformat -Werror=format-security -fPIE \
+             $(call cc_knows,-fstack-clash-protection -fcf-protection)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(WARNINGS) $(HARDENING) $(CFLAGS) \
-             $(SANITIZE) -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
-ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DVERSION_EPOCH_S=$(VERSION_EPOCH_S) -Isrc $(HARDENING) $(WARNINGS) $(CFLAGS) \
+             $(SANITIZE) -MMD -MP $(PACKAGES_CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+PACKAGES_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
 
 MAINS := src/main.c src/sim/fleet_main.c
@@ -277,6 +281,81 @@ run-check:
 	    --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc src
 	clang-tidy --quiet $(filter src/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE -Isrc \
 	    -DBUILD_DIR='"build"' $(shell pkg-config --cflags $(PACKAGES) cmocka)
+
+# ---- release, installation, packages ----
+
+# make dist      the release for Venus OS in build/dist/: three architectures, reproducible
+# make test-dist, make test-arm    what it needs and holds; the bus tests with its ARM programs, under qemu
+# make install, make uninstall     on Debian and Raspberry Pi OS (PREFIX=/usr/local, DESTDIR=)
+# make test-system    that, the sandbox and the D-Bus policy
+# make deb, make test-deb          a Debian package, and lintian
+
+.PHONY: dist test-dist test-arm install uninstall test-system deb test-deb check-packaging
+
+run-check: check-packaging
+check-packaging:
+	clang-format --dry-run -Werror packaging/no_dl.c
+	shellcheck packaging/*.sh packaging/*/*.sh
+
+# The time of all files in a release: the commit's.
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),$(VERSION_EPOCH_S))
+NEED_DIST := gcc libc6-dev gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu binutils make git debian-archive-keyring
+NEED_TEST_DIST := $(NEED_DIST) $(NEED_BUILD) qemu-user libc6-armhf-cross libc6-arm64-cross dbus dbus-daemon daemontools \
+                  $(if $(shell command -v busybox),,busybox-static)
+
+dist: need-dist
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+
+test-dist: need-test-dist
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@packaging/test_dist.sh $(VERSION)
+	@$(MAKE) all
+	@[ ! -f install.sh ] || BUILD="$(BUILD)" packaging/test_stick.sh $(VERSION)
+
+# The daemons of the release in the bus tests, under qemu (TEST_ARCH=armv7 for one of them).
+DAEMON_TESTS := $(filter $(BUILD)/tests/bus/test_daemon_%,$(BUS_TESTS))
+test-arm: need-test-arm
+	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@$(MAKE) all $(DAEMON_TESTS)
+	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(TEST_ARCH)
+
+# On Debian and Raspberry Pi OS: make install PREFIX=/usr DESTDIR=/somewhere
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+install: all
+	@BUILD="$(BUILD)" PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" DESTDIR="$(DESTDIR)" packaging/system.sh install
+
+uninstall:
+	@PREFIX="$(PREFIX)" SYSCONFDIR="$(SYSCONFDIR)" DESTDIR="$(DESTDIR)" packaging/system.sh uninstall
+
+deb: need-deb
+	@packaging/deb.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+
+test-deb: need-deb need-lintian
+	@packaging/deb.sh $(VERSION) $(SOURCE_DATE_EPOCH)
+	@packaging/test_deb.sh $(VERSION)
+
+need-deb:
+	@scripts/need.sh $(NEED_BUILD) debhelper fakeroot libcmocka-dev build-essential
+
+need-lintian:
+	@scripts/need.sh lintian
+
+test-system: need-test-system
+	@$(MAKE) all
+	@BUILD="$(BUILD)" packaging/test_system.sh
+
+need-test-system:
+	@scripts/need.sh $(NEED_BUILD) dbus dbus-daemon systemd libglib2.0-bin strace
+
+need-test-arm:
+	@scripts/need.sh $(NEED_TEST_DIST) $(NEED_TEST)
+
+need-dist:
+	@scripts/need.sh $(NEED_DIST)
+
+need-test-dist:
+	@scripts/need.sh $(NEED_TEST_DIST)
 
 # ---- what the machine needs ----
 
