@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -164,10 +165,14 @@ enum engine_news engine_value(struct engine *engine, struct device *device, int 
 
 bool engine_settled(struct engine *engine, struct device *device, bool first)
 {
+    enum device_role before = device->role;
+
     if (first)
         device->scanned = device->identity_changed = true;
     if (!devices_settle(&engine->devices, device))
         return false;
+    if (device->role == ROLE_NOT_IN_BANK && before != ROLE_NOT_IN_BANK)
+        report_not_in_bank(device);
     engine->packs_changed = true;
     return true;
 }
@@ -283,6 +288,26 @@ static void look_for_contradictions(struct engine *engine, double now_s)
     }
 }
 
+/* Packs that BANK names and that were never here. */
+static void miss_packs_of_bank(const struct engine *engine, struct aggregator_input *in)
+{
+    const struct shape *shape = &engine->config.shape;
+    bool here[SHAPE_PACKS_MAX] = {false};
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        const struct pack_reading *reading = &in->packs[i]->reading;
+        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+
+        if (place >= 0)
+            here[place] = true;
+    }
+    for (size_t i = 0; i < shape->packs && !in->lost.name[0]; i++) {
+        if (!here[i])
+            snprintf(in->lost.name, sizeof in->lost.name, "%s", shape->pack[i]);
+    }
+    in->packs_missing = shape->packs - in->pack_count;
+}
+
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX];
@@ -303,6 +328,8 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
         roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);
+    if (in.pack_count + in.packs_missing < engine->config.shape.packs)
+        miss_packs_of_bank(engine, &in);
     in.low_soc = system && system->low_soc > 0;
     in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
     aggregator_step(&engine->aggregator, &engine->config, &in, &engine->aggregate);
@@ -320,17 +347,24 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
 
 size_t engine_packs_needed(const struct engine *engine)
 {
-    return engine->config.nr_of_batteries == CONFIG_NOT_SET ? 1 : (size_t)engine->config.nr_of_batteries;
+    size_t named = engine->config.shape.packs;
+
+    if (engine->config.nr_of_batteries != CONFIG_NOT_SET)
+        return (size_t)engine->config.nr_of_batteries;
+    return named > 0 ? named : 1;
 }
 
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown)
 {
+    bool complete = engine->aggregate.bank.packs >= 1; /* of strings: one of them */
+
     if (!shown) {
         engine->all_lost_s = NAN;
-        return engine->aggregate.packs_online >= (double)engine_packs_needed(engine) ? ENGINE_ENTER
-                                                                                     : ENGINE_STAY;
+        if (engine->config.shape.strings == 0 || engine->config.nr_of_batteries != CONFIG_NOT_SET)
+            complete = complete && engine->aggregate.packs_online >= (double)engine_packs_needed(engine);
+        return complete ? ENGINE_ENTER : ENGINE_STAY;
     }
-    if (engine->aggregate.packs_online >= 1) {
+    if (complete) {
         engine->all_lost_s = NAN;
         return ENGINE_STAY;
     }

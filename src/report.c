@@ -53,6 +53,15 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
     }
 }
 
+void report_not_in_bank(const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+
+    log_warning(
+        "%s is not in BANK and is left out: it is called \"%s\", its serial is \"%s\", its instance %.0f",
+        device->service, reading->custom_name, reading->serial, reading->device_instance);
+}
+
 /* "2 of 3 packs are complete; com.victronenergy.battery.ttyUSB2 lacks /Soc" */
 static void describe_waiting(const struct devices *devices, size_t needed, char *text, size_t size)
 {
@@ -269,6 +278,29 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
     report->feed_in_state = (int)guard->state;
 }
 
+/* Packs in series that hold different charge, or whose currents, which are one, are measured as two. */
+static void say_strings(struct report *report, const struct config *config,
+                        const struct aggregator *aggregator)
+{
+    for (size_t i = 0; i < config->shape.strings; i++) {
+        const struct series *string = &aggregator->string[i];
+        const struct contradiction *currents = &string->currents;
+
+        if (string->apart != report->strings_apart[i] && string->apart)
+            log_warning(
+                "The packs of string \"%s\" are %.1f Ah apart, \"%s\" is the emptiest. No BMS balances "
+                "across packs: charge that one alone",
+                string->pack.name, string->apart_Ah, string->member[string->emptiest]->name);
+        else if (string->apart != report->strings_apart[i])
+            log_info("The packs of string \"%s\" are together again", string->pack.name);
+        if (string->currents_watch.stands && !report->strings_currents[i])
+            log_warning("The packs of string \"%s\" measure %.1f A and %.1f A of one current: calibrate them",
+                        string->pack.name, currents->one, currents->other);
+        report->strings_apart[i] = string->apart;
+        report->strings_currents[i] = string->currents_watch.stands;
+    }
+}
+
 static void say_balancing(struct report *report, const struct aggregator *aggregator)
 {
     const struct balancing *balancing = &aggregator->control.balancing;
@@ -289,6 +321,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_charge(aggregate, aggregate->charge_gap_s);
     say_feed_in(report, aggregator, aggregate);
     say_balancing(report, aggregator);
+    say_strings(report, config, aggregator);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

@@ -13,6 +13,7 @@ enum { REPORT_WAITING_MAX = 256, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S 
 
 /* What was said last. Zero-initialised. */
 struct report {
+    bool strings_apart[SHAPE_STRINGS_MAX], strings_currents[SHAPE_STRINGS_MAX];
     char waiting[REPORT_WAITING_MAX];
     char current[BANK_ID_MAX];
     bool current_said;
@@ -31,6 +32,9 @@ struct report {
 /* A pack joined, left, returned, ... */
 void report_pack(enum roster_event event, const struct roster_entry *entry, const struct device *device,
                  const struct devices *devices);
+
+/* A battery that could be a pack but is not named in BANK. */
+void report_not_in_bank(const struct device *device);
 
 /* What we wait for before the bank can be shown. Call it once a second; it speaks at the change. */
 void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown);

@@ -18,6 +18,7 @@ enum key_type {
     KEY_MONTHS,    /* double[12] */
     KEY_CURVE_X,   /* struct curve: its voltages; empty: computed */
     KEY_CURVE_Y,   /* struct curve: its shares */
+    KEY_SHAPE,     /* struct shape */
     KEY_SHUNTS,    /* no, all, or a list of instances or names */
     KEY_LEVEL,     /* enum log_level */
     KEY_CHOICE,    /* an enum; `unit` has its words in order: "degrade, hold or stop" */

@@ -19,7 +19,8 @@ bool settings_value_is_list(const struct key *key)
 
 bool settings_value_is_text(const struct key *key)
 {
-    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS;
+    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS ||
+           key->type == KEY_SHAPE;
 }
 
 static const char *skip_space(const char *text)
@@ -332,6 +333,8 @@ const char *settings_value_store(const struct key *key, const char *text, struct
     case KEY_CURVE_X:
     case KEY_CURVE_Y:
         return store_numbers(key, text, config, member, points, wrong);
+    case KEY_SHAPE:
+        return shape_parse(text, member, wrong);
     case KEY_SHUNTS:
         return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
     case KEY_LEVEL:

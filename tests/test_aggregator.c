@@ -213,6 +213,7 @@ static void no_limit_rises_because_a_pack_went(void **state)
 
     bench->pack[0].reading.charge_current_max_A = 10;
     bench->pack[0].reading.charge_voltage_max_V = 54;
+    bench->pack[0].reading.current_A = 5;
     pack_remember(&bench->pack[0]);
     step(bench, 0);
     assert_near(bench->out.limits.charge_current.value, 20, 1e-9);

@@ -330,7 +330,7 @@ static void a_limit_is_that_of_the_pack_whose_share_meets_it_first(void **state)
     allow(0, 54, 140, 140);
     allow(1, 54, 100, 100);
     packs_remember(&packs);
-    limits_merge(&config, packs.list, 2, share, &limits);
+    limits_merge(&config, packs.list, 2, &(struct limit_shares){share, share}, &limits);
     assert_near(limits.charge_current.value, 140 * 380.0 / 280, 1e-9);
 }
 

@@ -14,6 +14,8 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/series.h"
+#include "core/sharing.h"
 #include "core/soc.h"
 
 enum {
@@ -74,7 +76,9 @@ struct aggregator {
     struct feed_in feed_in;
     bool counting;          /* the counter has begun */
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
-    struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
+    struct sharing sharing;
+    struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
+    struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
     struct limits last;    /* those of the last step */
     size_t missing_before; /* in the last step */

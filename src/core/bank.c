@@ -275,6 +275,8 @@ void pack_remember(struct pack *pack)
         pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
     keep(&pack->last.voltage_V, reading->voltage_V);
     keep(&pack->last.cells_in_series, reading->cells_in_series);
+    keep(&pack->last.current_A, reading->current_A);
+    keep(&pack->last.capacity_installed_Ah, reading->capacity_installed_Ah);
     pack->cells.shown = pack_reading_cells_shown(reading);
     look_at_sum(pack);
     keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
@@ -457,7 +459,9 @@ static const struct extreme_rule {
 /* "House 1: C7": the cell when we found it ourselves, else what the pack calls it. */
 static void name_extreme(struct extreme *extreme, const struct pack *pack, int cell, const char *own_id)
 {
-    if (cell > 0)
+    if (pack->in_series && *own_id)
+        snprintf(extreme->id, sizeof extreme->id, "%s", own_id);
+    else if (cell > 0)
         snprintf(extreme->id, sizeof extreme->id, "%s: C%d", pack->name, cell);
     else if (*own_id)
         snprintf(extreme->id, sizeof extreme->id, "%s: %s", pack->name, own_id);

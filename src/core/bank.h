@@ -24,6 +24,8 @@ struct pack_last {
     double allow_discharge;
     double in_float; /* 1 or 0 */
     double cells_in_series;
+    double capacity_installed_Ah;
+    double current_A;
     double voltage_V;
     double cells_sum_V[SUM_FROM_PACK + 1]; /* from each enum sum_source */
     double cell_voltage_max_V;             /* the pack's own extremes */
@@ -48,6 +50,7 @@ struct pack {
     struct pack_reading reading;
     struct pack_last last;   /* kept by pack_remember */
     struct pack_cells cells; /* likewise */
+    bool in_series;          /* a string of packs, see series.h: what it calls a cell names the pack too */
 };
 
 /* An unnamed pack that has shown nothing yet. */

@@ -26,7 +26,8 @@ enum device_role {
     ROLE_MPPT,
     ROLE_SYSTEM,
     ROLE_SETTINGS,
-    ROLE_OTHER, /* nothing for us: an aggregate, a battery without limits and cells, ... */
+    ROLE_NOT_IN_BANK, /* a pack that BANK does not name */
+    ROLE_OTHER,       /* nothing for us: an aggregate, a battery without limits and cells, ... */
 };
 
 const char *device_role_name(enum device_role role);

@@ -80,7 +80,7 @@ static const struct input battery_inputs[] = {
     MEASURED(pack_reading, "/Capacity", capacity_Ah, 0, 1e5, 0.5),
     MEASURED(pack_reading, "/ConsumedAmphours", consumed_Ah, -1e5, 1e5, 0.5),
     MEASURED(pack_reading, "/TimeToGo", time_to_go_s, 0, 1e9, 600),
-    SAFETY(pack_reading, "/Info/MaxChargeVoltage", charge_voltage_max_V, 0, 1000, INPUT_LIMIT, 0),
+    SAFETY(pack_reading, "/Info/MaxChargeVoltage", charge_voltage_max_V, 1, 1000, INPUT_LIMIT, 0),
     SAFETY(pack_reading, "/Info/MaxChargeCurrent", charge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
     SAFETY(pack_reading, "/Info/MaxDischargeCurrent", discharge_current_max_A, 0, 5000, INPUT_LIMIT, 0),
     NUMBER(pack_reading, "/Info/BatteryLowVoltage", low_voltage_V, 0, 1000),
