@@ -2,7 +2,8 @@
 # make demo    install what is missing, build, and show it working on a private bus
 # make test    install what is missing, build, and run every test
 # make bench   what it costs and how fast it is, for 2, 16 and 64 packs
-# make bench-control    charge control in simulated years, ours beside the reference's (SEEDS=5)
+# make bench-control bench-wiring    charge control in simulated years, ours beside the reference's (SEEDS=5)
+# make bench-wiring     a day of banks wired in series, unequal, cold or without a pack, beside the reference
 # make bench-faults     seconds off the bus, until the alarm and until whole, for each fault
 # make test-kill        the daemon killed at random instants (KILLS=150)
 # make soak             a house in which something fails every second (SOAK_SECONDS=1800)
@@ -249,10 +250,15 @@ bench-control: need-bench-control
 	@$(MAKE) all
 	@BUILD=$(BUILD) bench/control.py $(SEEDS:%=--seeds %)
 
-$(BUILD)/bench/%: bench/%.c Makefile
+# Banks as people wire them, the reference's merging beside ours.
+bench-wiring: need-bench-control
+	@$(MAKE) $(BUILD)/bench/wiring
+	@$(BUILD)/bench/wiring
+
+$(BUILD)/bench/%: bench/%.c $(ARCHIVE) Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) $(LIBS) -o $@
+	@$(CC) $(ALL_CFLAGS) $< $(ARCHIVE) $(ALL_LDFLAGS) $(LIBS) -o $@
 
 # ---- docs: the parts that are made from the tables in the code (tests/test_docs.c compares) ----
 

@@ -229,6 +229,24 @@ static void a_cold_pack_starves_the_other_only_when_told_to(void **state)
     assert_near(merge().charge_current.value, 0, 0); /* all block */
 }
 
+/* A rests at 52.8 V: B is not charged above 52.8 + 16 x 0.1, or 2 V more would drive a current into A that no
+ * limit holds when it lets go. */
+static void the_others_are_not_charged_far_above_one_that_blocks(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    packs.pack[0].reading.voltage_V = 52.8;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 55, 0);
+    packs.pack[0].reading.allow_charge = 0;
+    live(1, 0, 0);
+    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.4, 1e-9);
+}
+
 static void a_pack_that_comes_back_apart_is_waited_for(void **state)
 {
     struct limits limits;
@@ -283,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(it_stays_so_and_rises_slowly_when_there_is_room_again, setup),
         cmocka_unit_test_setup(a_current_that_falls_silent_frees_nobody, setup),
         cmocka_unit_test_setup(a_cold_pack_starves_the_other_only_when_told_to, setup),
+        cmocka_unit_test_setup(the_others_are_not_charged_far_above_one_that_blocks, setup),
         cmocka_unit_test_setup(a_pack_that_comes_back_apart_is_waited_for, setup),
         cmocka_unit_test_setup(other_packs_are_learned_anew, setup),
     };

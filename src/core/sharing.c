@@ -18,13 +18,18 @@
 #define MEASURED_LAG_S 180.0
 #define MEASURED_LEAST_S 60.0
 
+/* How fast a load rises. */
+#define RISE_LAG_S 5.0
+#define RISE_NOISE_1S 0.001
+#define RISE_MOST 0.3
+
 #define DT_MOST_S 30.0
 
 void sharing_init(struct sharing *sharing)
 {
     memset(sharing, 0, sizeof *sharing);
     sharing->last_time_s = NAN;
-    sharing->charge_factor = sharing->discharge_factor = 1;
+    sharing->charge = sharing->discharge = (struct sharing_hold){1, NAN, 0};
 }
 
 /* A capacity that is no longer told stands: shares must not move because something became unknown. */
@@ -76,11 +81,11 @@ static bool same_branches(const struct sharing *sharing, const struct pack *cons
 /* Other branches, or another order: what was learned holds no more, how far we are held back does. */
 static void begin(struct sharing *sharing, const struct pack *const branches[], size_t n)
 {
-    double charge_factor = sharing->charge_factor, discharge_factor = sharing->discharge_factor;
+    struct sharing_hold charge = sharing->charge, discharge = sharing->discharge;
 
     sharing_init(sharing);
-    sharing->charge_factor = charge_factor;
-    sharing->discharge_factor = discharge_factor;
+    sharing->charge = charge;
+    sharing->discharge = discharge;
     sharing->branches = n;
     sharing->steady_at_s = NAN;
     sharing->bank_A = bank_A(branches, n);
@@ -312,20 +317,30 @@ static double most_loaded(const struct pack *const branches[], size_t n, bool ch
     return most;
 }
 
-static void hold_back(double *factor, struct limit *limit, const struct pack *const branches[], size_t n,
-                      bool charging, double dt_s)
+/* What the load will be when the chargers have followed: a BMS lowers its limit while the cells fill. */
+static double load_ahead(struct sharing_hold *hold, double load, double dt_s)
+{
+    if (dt_s > 0 && !isnan(hold->load))
+        hold->rise_1s = follow(hold->rise_1s, (load - hold->load) / dt_s, 1 - exp(-dt_s / RISE_LAG_S));
+    hold->load = load;
+    return load + fmin(fmax(hold->rise_1s - RISE_NOISE_1S, 0) * SHARING_AHEAD_S, RISE_MOST);
+}
+
+static void hold_back(struct sharing_hold *hold, struct limit *limit, const struct pack *const branches[],
+                      size_t n, bool charging, double dt_s)
 {
     size_t which = 0;
     double load = most_loaded(branches, n, charging, &which);
+    double ahead = load_ahead(hold, load, dt_s);
     double now_A = fabs(bank_A(branches, n));
 
-    if (load > SHARING_LOAD_MOST && limit->value > 0 && !isnan(now_A))
-        *factor = fmin(*factor, now_A * SHARING_LOAD_MOST / load / limit->value);
-    else if (load < SHARING_LOAD_RISE && !isnan(now_A))
-        *factor = fmin(1, *factor * (1 + SHARING_RISE * fmin(dt_s, DT_MOST_S)));
-    if (!(*factor < 1) || !(limit->value > 0))
+    if (ahead > SHARING_LOAD_MOST && limit->value > 0 && !isnan(now_A))
+        hold->factor = fmin(hold->factor, now_A * SHARING_LOAD_MOST / ahead / limit->value);
+    else if (ahead < SHARING_LOAD_RISE && !isnan(now_A))
+        hold->factor = fmin(1, hold->factor * (1 + SHARING_RISE * dt_s));
+    if (!(hold->factor < 1) || !(limit->value > 0))
         return;
-    limit->value *= *factor;
+    limit->value *= hold->factor;
     snprintf(limit->reason, sizeof limit->reason, "Held back for pack \"%s\": at %.0f %% of its limit",
              branches[which]->name, 100 * load);
 }
@@ -333,12 +348,27 @@ static void hold_back(double *factor, struct limit *limit, const struct pack *co
 void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
                        struct limits *limits)
 {
-    dt_s = dt_s > 0 ? dt_s : 0;
-    hold_back(&sharing->charge_factor, &limits->charge_current, branches, n, true, dt_s);
-    hold_back(&sharing->discharge_factor, &limits->discharge_current, branches, n, false, dt_s);
+    dt_s = dt_s > 0 ? fmin(dt_s, DT_MOST_S) : 0;
+    hold_back(&sharing->charge, &limits->charge_current, branches, n, true, dt_s);
+    hold_back(&sharing->discharge, &limits->discharge_current, branches, n, false, dt_s);
 }
 
 /* ---- rejoining ---- */
+
+void sharing_stay_near(const struct pack *const branches[], size_t n, struct limit *charge_voltage)
+{
+    for (size_t i = 0; i < n; i++) {
+        double cells =
+            pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
+        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells;
+
+        if (!pack_blocks_charge(branches[i]) || !(charge_voltage->value > most_V))
+            continue;
+        charge_voltage->value = most_V;
+        snprintf(charge_voltage->reason, sizeof charge_voltage->reason,
+                 "Pack \"%s\" blocks charging and is not left far behind", branches[i]->name);
+    }
+}
 
 static void cap(struct limit *limit, double most_A, const char *name)
 {

@@ -12,10 +12,14 @@
 
 enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5 };
 
-#define SHARING_LOAD_MOST 0.95   /* of a pack's own limit */
-#define SHARING_LOAD_RISE 0.93   /* below it the bank's limit rises again, */
-#define SHARING_RISE 0.002       /* by so much of itself in a second */
-#define SHARING_LEAST 0.1        /* no share is taken to be less than this part of an equal one */
+#define SHARING_LOAD_MOST 0.95 /* of a pack's own limit, now or in SHARING_AHEAD_S: chargers follow late */
+#define SHARING_AHEAD_S 10.0
+#define SHARING_LOAD_RISE 0.93 /* below it the bank's limit rises again, */
+#define SHARING_RISE 0.002     /* by so much of itself in a second */
+#define SHARING_LEAST 0.1      /* no share is taken to be less than this part of an equal one */
+#define SHARING_APART_CELL_V                                                          \
+    0.1 /* the others are not charged further above one that blocks charging: when it \
+           blocks no more, what they are above it drives a current that nobody limits */
 #define SHARING_REJOIN_A_AH 0.05 /* both limits while a pack that was blocked is apart from the others */
 
 /* Zero-initialised but for sharing_init. */
@@ -34,9 +38,13 @@ struct sharing {
     double steady_s;    /* how long it has been */
     double steady_at_s; /* when it last was */
     double steady_bank_A;
-    int steps;                              /* of which was learned */
-    double in_s, out_s;                     /* how long shares were measured */
-    double charge_factor, discharge_factor; /* by which the limits are held back, 0..1 */
+    int steps;          /* of which was learned */
+    double in_s, out_s; /* how long shares were measured */
+    struct sharing_hold {
+        double factor;  /* by which the limit is held back, 0..1 */
+        double load;    /* of the branch that is nearest to its own limit; NAN before */
+        double rise_1s; /* how fast it rises, of its limit in a second */
+    } charge, discharge;
 };
 
 void sharing_init(struct sharing *sharing);
@@ -58,6 +66,9 @@ double sharing_open_part(const struct pack *const branches[], size_t n, bool cha
  * brings it back there, whatever the model said; later it rises slowly. */
 void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
                        struct limits *limits);
+
+/* While a pack blocks charging and is excluded, CVL stays near to its voltage. */
+void sharing_stay_near(const struct pack *const branches[], size_t n, struct limit *charge_voltage);
 
 /* While a pack that was blocked and excluded is apart in voltage, both limits are low. */
 void sharing_wait_for_rejoining(const struct sharing *sharing, const struct pack *const branches[], size_t n,
