@@ -339,11 +339,11 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
         size_t count = members_of(shape, s, in, members);
         struct series *string = &aggregator->string[s];
 
-        if (count < shape->string[s].count) {
+        if (count == 0 || count < shape->string[s].count) {
             string->pack.in_series = false;
             continue;
         }
-        if (!string->pack.in_series)
+        if (count > 1 && !string->pack.in_series)
             series_clear(string); /* it begins, or is whole again */
         if (count > 1)
             series_merge(string, config, members, count, in->time_s);
@@ -358,16 +358,11 @@ static bool is_unequal(const struct branches *branches)
     return branches->cells_most > branches->cells_least;
 }
 
-static void stop_unequal(const struct branches *branches, struct limits *limits)
+static void stop_for_unequal(struct limit *limit, const struct branches *branches)
 {
-    struct limit *const currents[] = {&limits->charge_current, &limits->discharge_current};
-
-    for (size_t i = 0; i < sizeof currents / sizeof *currents; i++) {
-        currents[i]->value = 0;
-        snprintf(currents[i]->reason, LIMIT_REASON_MAX,
-                 "BANK has strings of %.0f and of %.0f cells in parallel", branches->cells_least,
-                 branches->cells_most);
-    }
+    limit->value = 0;
+    snprintf(limit->reason, sizeof limit->reason, "BANK has strings of %.0f and of %.0f cells in parallel",
+             branches->cells_least, branches->cells_most);
 }
 
 /* One that is excluded does not speak for the bank. */
@@ -427,8 +422,10 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     if (exclude)
         sharing_stay_near(branches->list, branches->count, &out->limits.charge_voltage);
     sharing_wait_for_rejoining(&aggregator->sharing, branches->list, branches->count, &out->limits);
-    if (is_unequal(branches))
-        stop_unequal(branches, &out->limits);
+    if (is_unequal(branches)) {
+        stop_for_unequal(&out->limits.charge_current, branches);
+        stop_for_unequal(&out->limits.discharge_current, branches);
+    }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
     obey_pack_lost(config, in, &out->limits);
 }

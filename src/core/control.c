@@ -62,11 +62,11 @@ static struct cell find_cell(const struct pack *const packs[], size_t n, bool hi
 
         if (highest) {
             cell.voltage_V = pack_highest_cell_V(packs[i], &cell.number);
-            cell.id = packs[i]->reading.cell_voltage_max_id;
         } else {
             cell.voltage_V = pack_lowest_cell_V(packs[i], &cell.number);
-            cell.id = packs[i]->reading.cell_voltage_min_id;
         }
+        if (packs[i]->in_series)
+            cell.id = highest ? packs[i]->reading.cell_voltage_max_id : packs[i]->reading.cell_voltage_min_id;
         if (isnan(found.voltage_V) ||
             (highest ? cell.voltage_V > found.voltage_V : cell.voltage_V < found.voltage_V))
             found = cell;
@@ -79,7 +79,7 @@ static void cell_text(const struct cell *cell, char *text, size_t size)
 {
     long mV = lround(cell->voltage_V * 1000);
 
-    if (cell->pack->in_series && *cell->id)
+    if (*cell->id)
         snprintf(text, size, "%s %ld.%03ld V", cell->id, mV / 1000, mV % 1000);
     else if (cell->number > 0)
         snprintf(text, size, "%s: C%d %ld.%03ld V", cell->pack->name, cell->number, mV / 1000, mV % 1000);
