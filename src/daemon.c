@@ -76,7 +76,7 @@ static void save_charge(struct daemon *daemon)
 {
     const struct config *config = &daemon->engine.config;
     double charge_Ah = aggregator_charge_Ah(&daemon->engine.aggregator, config);
-    double capacity_Ah = daemon->engine.aggregator.charge.capacity_Ah;
+    double capacity_Ah = aggregator_capacity_Ah(&daemon->engine.aggregator, config);
     bool resized;
 
     if (isnan(charge_Ah) || isnan(capacity_Ah))

@@ -85,6 +85,13 @@ static const struct output outputs_table[] = {
     REAL("/History/ChargedEnergy", 2, "kWh", bank.charged_energy_kWh, "Sum of the packs"),
     REAL("/History/DischargedEnergy", 2, "kWh", bank.discharged_energy_kWh, "Sum of the packs"),
     REAL("/History/TotalAhDrawn", 1, "Ah", bank.drawn_Ah, "Sum of the packs"),
+    REAL("/History/DeepestDischarge", 1, "Ah", history.deepest_Ah, "Lowest consumed charge of the bank"),
+    REAL("/History/MinimumVoltage", 2, "V", history.voltage_min_V, "Lowest voltage of the bank"),
+    REAL("/History/MaximumVoltage", 2, "V", history.voltage_max_V, "Highest voltage of the bank"),
+    REAL("/History/MinimumCellVoltage", 3, "V", history.cell_min_V, "Lowest cell of the bank"),
+    REAL("/History/MaximumCellVoltage", 3, "V", history.cell_max_V, "Highest cell of the bank"),
+    WHOLE("/History/TimeSinceLastFullCharge", "s", history.since_full_s, "Of the bank, to the minute"),
+    REAL("/History/Efficiency", 1, "%", history.efficiency_pct, "Energy out over in, from full to full"),
 };
 
 /* Paths that do not follow the aggregate. */
