@@ -67,8 +67,11 @@ static void said_write(struct daemon *daemon, const char *what, int result)
     daemon->engine.cannot_save = result < 0;
 }
 
+/* What was counted goes along whenever the file is written. */
 static void save_state(struct daemon *daemon)
 {
+    daemon->state.work = daemon->engine.aggregator.work.memory;
+    work_saved(&daemon->engine.aggregator.work, now_s());
     said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
 }
 
@@ -265,6 +268,8 @@ static void update(struct daemon *daemon)
         save_learned(daemon);
     if (aggregator_charge_due(&engine->aggregator, &engine->config))
         save_charge(daemon);
+    if (work_due(&engine->aggregator.work, now))
+        save_state(daemon);
 }
 
 static void on_gather(uv_timer_t *timer)
@@ -494,6 +499,8 @@ static void stop(struct daemon *daemon)
     save_learned(daemon);
     if (daemon->engine.config.own_charge_parameters || daemon->engine.aggregator.feed_in.debt)
         save_control(daemon);
+    else if (isnan(daemon->engine.aggregator.soc.missing_Ah) && daemon->engine.aggregator.work.memory.begun)
+        save_state(daemon); /* else it was saved with what was learned */
     bus_name_release(&daemon->name);
     bus_flush(daemon->bus, true);
     monitor_free(daemon->monitor);
@@ -577,6 +584,7 @@ static void read_state(struct daemon *daemon)
     if (daemon->state.learned.usable > 0 &&
         !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))
         log_warning("What was learned about the SoC in state.ini cannot be: it is learned anew");
+    work_init(&daemon->engine.aggregator.work, &daemon->state.work);
     restore_control(daemon);
 }
 

@@ -144,8 +144,7 @@ static void use_learned_capacity(struct aggregator *aggregator, double *capacity
     if (!(learned.deviation_Ah <= CAPACITY_SURE * installed_Ah) || installed_Ah != *capacity_Ah)
         return;
     *capacity_Ah = learned.capacity_Ah;
-    soc_set_usable(&aggregator->soc, learned.capacity_Ah / installed_Ah,
-                   learned.deviation_Ah / installed_Ah);
+    soc_set_usable(&aggregator->soc, learned.capacity_Ah / installed_Ah, learned.deviation_Ah / installed_Ah);
 }
 
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
@@ -238,8 +237,8 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
         .consumed_Ah = out->consumed_Ah,
         .full = is_learned(config) ? aggregator->soc.at_full : aggregator->charge.at_full,
         .whole = in->packs_missing == 0,
-        .empty_cell_V = config->own_charge_parameters ? config->min_cell_voltage_V
-                                                      : config->min_cell_voltage_soc_empty_V,
+        .empty_cell_V =
+            config->own_charge_parameters ? config->min_cell_voltage_V : config->min_cell_voltage_soc_empty_V,
         .lfp = is_lfp(config),
         .packs = in->packs,
         .pack_count = in->pack_count,
@@ -490,10 +489,11 @@ enum calibration aggregator_set_offset(struct aggregator *aggregator, const stru
         return CALIBRATION_NOT_NOW;
     }
     if (!(fabs(offset_A) <= most_A)) {
-        snprintf(why, size,
-                 "An offset is -%.2f to %.2f A (1 %% of the capacity an hour), not %g: a sensor that is further "
-                 "out needs another one",
-                 most_A, most_A, offset_A);
+        snprintf(
+            why, size,
+            "An offset is -%.2f to %.2f A (1 %% of the capacity an hour), not %g: a sensor that is further "
+            "out needs another one",
+            most_A, most_A, offset_A);
         return CALIBRATION_OUT_OF_RANGE;
     }
     soc_set_offset(&aggregator->soc, offset_A);

@@ -20,7 +20,7 @@
 enum {
     AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
-    AGGREGATOR_HISTORIES = 4,       /* cycles, energy in and out, charge out: the packs' own where they know */
+    AGGREGATOR_HISTORIES = 4, /* cycles, energy in and out, charge out: the packs' own where they know */
 };
 
 /* What is known of the packs that are missing. All 0: nobody is. */
@@ -60,7 +60,7 @@ struct aggregate {
     double capacity_Ah; /* remaining */
     double consumed_Ah;
     double time_to_go_s;
-    double soc_uncertainty_pct; /* one standard deviation; NAN when the SoC is not ours */
+    double soc_uncertainty_pct;  /* one standard deviation; NAN when the SoC is not ours */
     struct work_history history; /* what the bank has done, by our own count */
     double packs_online;
     double packs_missing;
@@ -77,9 +77,9 @@ struct aggregator {
     struct feed_in feed_in;
     struct work work;
     bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
-    bool counting;          /* the counter has begun */
-    double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
-    struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
+    bool counting;                         /* the counter has begun */
+    double saved_charge_Ah;                /* as last reported by aggregator_charge_due, NAN before */
+    struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
     size_t packs_before;   /* in the last step */
     double packs_change_s; /* when their number changed */

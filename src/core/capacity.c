@@ -8,7 +8,7 @@
 #define OFFSET_C 0.003 /* A for each Ah: of a sensor that nobody has watched yet */
 #define FULL_C 0.015   /* how well "full" tells; as in soc.c */
 #define EMPTY_C 0.02
-#define GAIN 0.01 /* of the sensor: what it shows too much or too little in proportion */
+#define GAIN 0.01     /* of the sensor: what it shows too much or too little in proportion */
 #define MONTH_C 0.005 /* what a capacity changes in a month */
 #define DAYS_A_MONTH 30.0
 #define DEVIATION_MOST_C 0.15 /* more uncertain sweeps teach nothing */
@@ -45,8 +45,7 @@ static double sweep_deviation_Ah(double hours, double in_Ah, const struct capaci
 bool capacity_measure(const struct work_count *from_full, const struct capacity_sensor *sensor,
                       double installed_Ah, double depth, double anchor, struct capacity_sweep *out)
 {
-    double net_Ah =
-        from_full->out_Ah - EFFICIENCY * from_full->in_Ah + sensor->offset_A * from_full->hours;
+    double net_Ah = from_full->out_Ah - EFFICIENCY * from_full->in_Ah + sensor->offset_A * from_full->hours;
 
     if (!(depth > 0) || !(installed_Ah > 0))
         return false;
@@ -94,8 +93,7 @@ struct capacity_estimate capacity_estimate(const struct capacity_record *record,
         const struct capacity_sweep *sweep = &record->sweep[i];
         double weight = 1 / var_today(sweep, today);
 
-        if (same_size &&
-            !(fabs(sweep->installed_Ah - installed_Ah) <= SIZE_TOLERANCE * sweep->installed_Ah))
+        if (same_size && !(fabs(sweep->installed_Ah - installed_Ah) <= SIZE_TOLERANCE * sweep->installed_Ah))
             continue;
         found.depth = fmax(found.depth, sweep->depth);
         if (sweep->depth < 1) {

@@ -10,8 +10,8 @@
 
 enum { CAPACITY_SWEEPS_MAX = 6 };
 
-#define CAPACITY_NEXT_HOURS 12.0 /* the sweep that capacity_next_deviation_Ah speaks of */
-#define CAPACITY_GOOD 0.03       /* share of the capacity: a deviation that is good enough */
+#define CAPACITY_NEXT_HOURS 12.0  /* the sweep that capacity_next_deviation_Ah speaks of */
+#define CAPACITY_GOOD 0.03        /* share of the capacity: a deviation that is good enough */
 #define CAPACITY_USABLE_LEAST 0.5 /* of the nameplate; outside these bounds it is no capacity */
 #define CAPACITY_USABLE_MOST 1.15
 

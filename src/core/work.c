@@ -10,7 +10,7 @@
 #define SECONDS_AN_HOUR 3600.0
 #define SECONDS_A_DAY 86400.0
 #define W_A_KW 1000.0
-#define PACKS_S 1.0      /* packs are looked at once in so long */
+#define PACKS_S 1.0       /* packs are looked at once in so long */
 #define SAVE_LEAST_AH 0.5 /* less that went through is not worth the flash */
 #define SAVE_NEWS_S 60.0
 #define NEW_SIZE 0.01
@@ -27,7 +27,7 @@
 
 static const struct calendar no_date = {false, 0, 1};
 
-static void init_record(struct work_record *record)
+void work_record_init(struct work_record *record)
 {
     memset(record, 0, sizeof *record);
     record->installed_Ah = NAN;
@@ -48,7 +48,7 @@ void work_memory_init(struct work_memory *memory)
     memset(memory, 0, sizeof *memory);
     memory->since_day = memory->full_day = CALENDAR_NONE;
     memory->full_age_s = NAN;
-    init_record(&memory->bank);
+    work_record_init(&memory->bank);
 }
 
 static void clear_history(struct work_history *history)
@@ -78,7 +78,7 @@ void work_clear(struct work *work, const struct calendar *today)
         struct work_record *record = i == 0 ? &memory->bank : &memory->pack[i - 1];
         struct work_record cleared;
 
-        init_record(&cleared);
+        work_record_init(&cleared);
         memcpy(cleared.id, record->id, sizeof cleared.id);
         memcpy(cleared.name, record->name, sizeof cleared.name);
         cleared.installed_Ah = record->installed_Ah;
@@ -276,7 +276,7 @@ static size_t new_record(struct work *work, const char *id)
                 place = i;
         }
     }
-    init_record(&memory->pack[place]);
+    work_record_init(&memory->pack[place]);
     init_meter(&work->pack[place]);
     snprintf(memory->pack[place].id, READING_TEXT_MAX, "%s", id);
     return place;

@@ -65,7 +65,7 @@ struct work_history {
     double charged_kWh, discharged_kWh;
     double drawn_Ah;
     double cycles;
-    double deepest_Ah;    /* <= 0 */
+    double deepest_Ah; /* <= 0 */
     double voltage_min_V, voltage_max_V;
     double cell_min_V, cell_max_V;
     double since_full_s;
@@ -97,6 +97,7 @@ struct work_input {
     size_t pack_count;
 };
 
+void work_record_init(struct work_record *record);
 void work_memory_init(struct work_memory *memory);
 void work_init(struct work *work, const struct work_memory *memory); /* NULL = nothing was saved */
 
