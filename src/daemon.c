@@ -11,6 +11,7 @@
 #include "bus/loop.h"
 #include "bus/monitor.h"
 #include "bus/name.h"
+#include "calibrate.h"
 #include "clock.h"
 #include "engine.h"
 #include "log.h"
@@ -43,6 +44,7 @@ struct daemon {
     struct system_settings system_settings;
 
     struct engine engine;
+    struct calibrate calibrate;
     struct state state;
     struct clock clock;
     double bus_up_s;    /* when we came to this bus */
@@ -453,6 +455,27 @@ static int on_set(void *ctx, int item, const struct value *value)
     return 0;
 }
 
+/* ---- what those who calibrate say ---- */
+
+static struct calendar on_today(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    return clock_today(&daemon->clock, now_s());
+}
+
+/* On disk before it is answered: who was told that it is done must not lose it. */
+static void on_calibrated(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    save_charge(daemon);
+    if (!isnan(daemon->engine.aggregator.soc.missing_Ah))
+        daemon->state.learned = daemon->engine.aggregator.soc.learned;
+    save_state(daemon);
+    schedule(daemon);
+}
+
 /* ---- the bus itself ---- */
 
 static void on_bus_up(void *ctx)
@@ -642,6 +665,8 @@ int daemon_run(const struct daemon_options *options)
     uv_loop_init(&daemon->loop);
     if (!engine_init(&daemon->engine, &config, on_set, daemon))
         goto out_of_memory;
+    calibrate_init(&daemon->calibrate, &daemon->engine, on_today, on_calibrated, daemon);
+    items_offer(daemon->engine.items, &daemon->calibrate.methods);
     read_state(daemon);
     if (!build(daemon))
         goto out_of_memory;
