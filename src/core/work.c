@@ -300,23 +300,28 @@ static struct sample sample_of_pack(const struct pack *pack, double time_s)
 }
 
 /* Two packs of one serial are told apart by their names, which are unique in the bank. */
-static size_t record_of(struct work *work, const struct work_input *in, size_t index)
+static size_t record_of(struct work *work, const struct work_input *in, size_t index, bool *taken)
 {
     const struct pack *pack = in->packs[index];
     const char *id = pack->reading.serial[0] ? pack->reading.serial : pack->name;
     size_t place = find_record(&work->memory, id, index);
 
-    if (place < WORK_PACKS_MAX && work->pack[place].last_s == in->time_s) {
+    if (place < WORK_PACKS_MAX && taken[place]) {
         id = pack->name;
         place = find_record(&work->memory, id, index);
     }
-    return place < WORK_PACKS_MAX ? place : new_record(work, id);
+    if (place == WORK_PACKS_MAX)
+        place = new_record(work, id);
+    taken[place] = true;
+    return place;
 }
 
 static void step_packs(struct work *work, const struct work_input *in)
 {
+    bool taken[WORK_PACKS_MAX] = {false};
+
     for (size_t i = 0; i < in->pack_count && i < WORK_PACKS_MAX; i++) {
-        size_t place = record_of(work, in, i);
+        size_t place = record_of(work, in, i, taken);
         struct sample now = sample_of_pack(in->packs[i], in->time_s);
 
         memcpy(work->memory.pack[place].name, in->packs[i]->name, READING_TEXT_MAX);
