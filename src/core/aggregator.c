@@ -205,24 +205,32 @@ static void show_charge(const struct aggregator *aggregator, const struct config
     }
 }
 
-/* What the packs tell of their past stands: ours is younger. Where they once told it and now one does not,
- * nothing is shown rather than another number. */
-static void fill_history(struct aggregator *aggregator, struct aggregate *out)
+/* What the packs tell of their past stands: ours is younger. Where one of them ever told it and not all do,
+ * nothing is shown rather than a number of another beginning. */
+static void fill_history(struct aggregator *aggregator, const struct aggregator_input *in,
+                         struct aggregate *out)
 {
     const struct {
-        double *packs, ours;
+        double *shown, ours;
+        size_t of_pack;
     } histories[AGGREGATOR_HISTORIES] = {
-        {&out->bank.charge_cycles, out->history.cycles},
-        {&out->bank.charged_energy_kWh, out->history.charged_kWh},
-        {&out->bank.discharged_energy_kWh, out->history.discharged_kWh},
-        {&out->bank.drawn_Ah, out->history.drawn_Ah},
+        {&out->bank.charge_cycles, out->history.cycles, offsetof(struct pack_reading, charge_cycles)},
+        {&out->bank.charged_energy_kWh, out->history.charged_kWh,
+         offsetof(struct pack_reading, charged_energy_kWh)},
+        {&out->bank.discharged_energy_kWh, out->history.discharged_kWh,
+         offsetof(struct pack_reading, discharged_energy_kWh)},
+        {&out->bank.drawn_Ah, out->history.drawn_Ah, offsetof(struct pack_reading, drawn_Ah)},
     };
 
     for (int i = 0; i < AGGREGATOR_HISTORIES; i++) {
-        if (!isnan(*histories[i].packs))
-            aggregator->packs_tell[i] = true;
-        else if (!aggregator->packs_tell[i])
-            *histories[i].packs = histories[i].ours;
+        for (size_t k = 0; k < in->pack_count && !aggregator->packs_tell[i]; k++) {
+            const char *reading = (const char *)&in->packs[k]->reading;
+
+            aggregator->packs_tell[i] =
+                !isnan(*(const double *)(const void *)(reading + histories[i].of_pack));
+        }
+        if (!aggregator->packs_tell[i])
+            *histories[i].shown = histories[i].ours;
     }
 }
 
@@ -246,7 +254,7 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
 
     work_step(&aggregator->work, &work);
     out->history = aggregator->work.history;
-    fill_history(aggregator, out);
+    fill_history(aggregator, in, out);
 }
 
 /* Capacity and SoC are still those of the whole bank: a plug that was out for a minute is no smaller bank. */
