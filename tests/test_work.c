@@ -412,6 +412,78 @@ static void what_the_sensor_shows_too_much_is_found_between_full_charges(void **
     assert_true(sensor.deviation_A < 0.05);
 }
 
+/* A number of a bell curve, the same in every run. */
+static double bell(uint32_t *random)
+{
+    double sum = 0;
+
+    for (int i = 0; i < 12; i++) {
+        *random = *random * 1664525u + 1013904223u;
+        sum += *random / 4294967296.0;
+    }
+    return sum - 6;
+}
+
+/* What a pack really holds, what its charging loses, and what its sensor makes of it. */
+struct truth {
+    double capacity_Ah, efficiency, offset_A, gain, missing_Ah;
+};
+
+/* The true current flows until so much is missing; the sensor shows another one. */
+static void flow(struct house *house, struct truth *truth, double current_A, double until_missing_Ah)
+{
+    double shown_A = (current_A + truth->offset_A) * truth->gain;
+    double step_Ah = current_A * STEP_S / HOUR_S * (current_A > 0 ? truth->efficiency : 1);
+
+    set_current(house, shown_A, 0);
+    while (current_A > 0 ? truth->missing_Ah > until_missing_Ah : truth->missing_Ah < until_missing_Ah) {
+        truth->missing_Ah -= step_Ah;
+        house->in.time_s += STEP_S;
+        step(house);
+    }
+}
+
+/* Two days of shallow cycles, then one to the bottom: the estimate and its deviation against the truth. */
+static double error_of_a_random_house(struct house *house, uint32_t *random)
+{
+    struct truth truth = {100 * (1 - 0.05 * fabs(bell(random))), 0.997 + 0.0015 * bell(random),
+                          0.3 * bell(random), 1 + 0.01 * bell(random), 0};
+    struct capacity_estimate found;
+
+    work_init(&house->work, NULL);
+    be_full(house, true);
+    for (int day = 0; day < 2; day++) {
+        be_full(house, false);
+        flow(house, &truth, -6, 45);
+        flow(house, &truth, 5, 1 + bell(random) / 2); /* what "full" is varies */
+        be_full(house, true);
+    }
+    be_full(house, false);
+    flow(house, &truth, -12, truth.capacity_Ah * (1 + 0.01 * bell(random)));
+    set_cells(house, 0, 2.85, 46);
+    flow(house, &truth, -12, truth.missing_Ah + 0.2);
+    set_cells(house, 0, 3.25, 52);
+    found = work_pack_capacity(&house->work.memory, 0, &first_day);
+    return (found.capacity_Ah - truth.capacity_Ah) / found.deviation_Ah;
+}
+
+static void the_deviation_that_is_told_is_that_of_random_sensors(void **state)
+{
+    enum { HOUSES = 200 };
+    struct house *house = *state;
+    uint32_t random = 1;
+    double squares = 0;
+
+    for (int i = 0; i < HOUSES; i++) {
+        double error = error_of_a_random_house(house, &random);
+
+        assert_true(fabs(error) < 3.5);
+        squares += error * error / HOUSES;
+    }
+    assert_true(squares > 0.2 &&
+                squares < 1.2); /* 1: as told; less: it is rather more certain than it says */
+}
+
 static void impossible_capacities_are_no_sweeps(void **state)
 {
     struct house *house = *state;
@@ -550,6 +622,7 @@ int main(void)
         TEST(the_voltage_at_rest_says_nothing_of_other_chemistries_nor_high_up),
         TEST(more_sweeps_and_a_watched_sensor_make_it_more_certain),
         TEST(what_the_sensor_shows_too_much_is_found_between_full_charges),
+        TEST(the_deviation_that_is_told_is_that_of_random_sensors),
         TEST(impossible_capacities_are_no_sweeps),
         TEST(sweeps_of_a_bank_of_another_size_do_not_count),
         TEST(old_sweeps_count_less),
