@@ -493,6 +493,29 @@ static void impossible_capacities_are_no_sweeps(void **state)
     assert_int_equal(house->work.memory.pack[0].capacity.count, 0);
 }
 
+static void no_number_of_sweeps_makes_good_what_they_share(void **state)
+{
+    const struct capacity_sweep empty = {20000, 90, 1, 1, 100}, rest = {20000, 80, 6, 0.75, 100};
+    struct capacity_record record = {.count = 0};
+    struct capacity_estimate found;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        capacity_keep(&record, &rest, false);
+        found = capacity_estimate(&record, 100, false, &first_day);
+        assert_near(found.capacity_Ah, 80, 1e-9);
+        assert_near(found.deviation_Ah, sqrt(36 + 0.64), 1e-9); /* the curve is wrong in each alike */
+        assert_near(found.sweeps, 1, 1e-9);
+        assert_near(found.depth, 0.75, 1e-9);
+    }
+    for (int i = 0; i < 2 * CAPACITY_SWEEPS_MAX; i++)
+        capacity_keep(&record, &empty, false);
+    found = capacity_estimate(&record, 100, false, &first_day);
+    assert_int_equal(record.count, CAPACITY_SWEEPS_MAX);
+    assert_near(found.capacity_Ah, 90, 1e-9);
+    assert_near(found.deviation_Ah, sqrt(1.0 / 6 + 0.81), 1e-9); /* nor does it know its gain */
+}
+
 static void sweeps_of_a_bank_of_another_size_do_not_count(void **state)
 {
     struct house *house = *state;
@@ -624,6 +647,7 @@ int main(void)
         TEST(what_the_sensor_shows_too_much_is_found_between_full_charges),
         TEST(the_deviation_that_is_told_is_that_of_random_sensors),
         TEST(impossible_capacities_are_no_sweeps),
+        TEST(no_number_of_sweeps_makes_good_what_they_share),
         TEST(sweeps_of_a_bank_of_another_size_do_not_count),
         TEST(old_sweeps_count_less),
         TEST(clearing_begins_anew_but_keeps_the_sweeps_and_the_last_full_charge),

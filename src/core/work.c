@@ -21,8 +21,6 @@
 #define EMPTY_SAG 0.04 /* and that for each C of current: the load pulls the cell down early */
 #define REST_CURRENT_C 0.02
 #define REST_HOLD_S 1800.0
-#define REST_MOST_SOC 0.5
-#define REST_MOST_C 0.05
 #define LEAVING_C 0.002 /* at the top, and so much is taken out: the sweep begins */
 
 static const struct calendar no_date = {false, 0, 1};
@@ -229,7 +227,7 @@ static void look_for_anchor(struct work *work, struct work_record *record, struc
     } else if (meter->rest_s >= REST_HOLD_S) {
         meter->rest_s = 0;
         rest = soc_at_rest(now->cell_V);
-        if (in->lfp && rest.soc <= REST_MOST_SOC && rest.deviation <= REST_MOST_C)
+        if (in->lfp) /* where the curve is flat the deviation is too wide for a sweep */
             keep_sweep(work, record, meter, &in->today, 1 - rest.soc, rest.deviation);
     }
 }
