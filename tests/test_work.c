@@ -74,10 +74,14 @@ static void run(struct house *house, double first_A, double second_A, double hou
     }
 }
 
+/* Full, with no current for longer than it must last; or no longer. */
 static void be_full(struct house *house, bool full)
 {
     house->in.full = full;
-    step(house);
+    if (full)
+        run(house, 0, 0, 0.025);
+    else
+        step(house);
 }
 
 static void set_cells(struct house *house, int pack, double lowest_V, double sum_V)
@@ -311,6 +315,33 @@ static void a_sweep_counts_once_however_long_it_stays_empty(void **state)
     run(house, 45, 48, 2);
     sweep_down(house, -45, -48, 2);
     assert_int_equal(house->work.memory.bank.capacity.count, 2);
+}
+
+static void a_cell_at_the_top_under_a_large_current_is_no_full_bank(void **state)
+{
+    struct house *house = *state;
+
+    house->in.full = true;
+    run(house, 8, 8, 0.5); /* 8 % of the capacity an hour */
+    house->in.full = false;
+    run(house, -45, -48, 2);
+    set_cells(house, 0, 2.85, 48);
+    run(house, -45, -48, 0.02);
+    assert_int_equal(house->work.memory.bank.capacity.count, 0);
+    assert_near(house->work.memory.full_age_s, 2.02 * HOUR_S, 30); /* to the SoC it was full */
+}
+
+static void a_sweep_begins_where_the_bank_was_fullest(void **state)
+{
+    struct house *house = *state;
+
+    be_full(house, true);
+    house->in.full = false; /* the cell is off its top, and charging goes on */
+    run(house, 4, 4, 1);
+    run(house, -45, -48, 2);
+    set_cells(house, 0, 2.85, 48);
+    run(house, -45, -48, 0.02);
+    assert_near(work_bank_capacity(&house->work.memory, &first_day).capacity_Ah, 186.8, 1.5);
 }
 
 static void a_sweep_with_a_gap_or_a_lost_pack_tells_nothing(void **state)
@@ -640,6 +671,8 @@ int main(void)
         TEST(a_stretch_with_a_gap_is_no_part_of_the_efficiency),
         TEST(from_full_to_an_empty_cell_is_the_capacity_of_the_bank_and_of_that_pack),
         TEST(a_sweep_counts_once_however_long_it_stays_empty),
+        TEST(a_cell_at_the_top_under_a_large_current_is_no_full_bank),
+        TEST(a_sweep_begins_where_the_bank_was_fullest),
         TEST(a_sweep_with_a_gap_or_a_lost_pack_tells_nothing),
         TEST(half_a_sweep_that_ends_at_rest_tells_less_and_an_empty_cell_more),
         TEST(the_voltage_at_rest_says_nothing_of_other_chemistries_nor_high_up),

@@ -21,6 +21,7 @@
 #define EMPTY_SAG 0.04 /* and that for each C of current: the load pulls the cell down early */
 #define REST_CURRENT_C 0.02
 #define REST_HOLD_S 1800.0
+#define FULL_LOST 3.0   /* so much faster it is lost than gained */
 #define LEAVING_C 0.002 /* at the top, and so much is taken out: the sweep begins */
 
 static const struct calendar no_date = {false, 0, 1};
@@ -232,17 +233,23 @@ static void look_for_anchor(struct work *work, struct work_record *record, struc
     }
 }
 
+/* More went in than out since it was full: it is fuller now, and the sweep begins here. */
+static bool is_fuller(const struct work_count *swept)
+{
+    return swept->in_Ah > swept->out_Ah;
+}
+
 static void step_record(struct work *work, struct work_record *record, struct work_meter *meter,
-                        const struct sample *now, const struct work_input *in)
+                        const struct sample *now, const struct work_input *in, bool arrived)
 {
     double dt_s = count(record, meter, now);
 
     if (now->installed_Ah > 0)
         record->installed_Ah = now->installed_Ah;
     note_extremes(work, record, now, &in->today);
-    if (in->full && !work->at_full)
+    if (arrived)
         arrive_at_full(record, meter);
-    if (in->full && now->current_A >= -LEAVING_C * record->installed_Ah)
+    if ((work->at_full && now->current_A >= -LEAVING_C * record->installed_Ah) || is_fuller(&meter->swept))
         meter->swept = (struct work_count){0, 0, 0, 0, 0};
     look_for_anchor(work, record, meter, now, in, dt_s);
 }
@@ -314,7 +321,7 @@ static size_t record_of(struct work *work, const struct work_input *in, size_t i
     return place;
 }
 
-static void step_packs(struct work *work, const struct work_input *in)
+static void step_packs(struct work *work, const struct work_input *in, bool arrived)
 {
     bool taken[WORK_PACKS_MAX] = {false};
 
@@ -323,13 +330,13 @@ static void step_packs(struct work *work, const struct work_input *in)
         struct sample now = sample_of_pack(in->packs[i], in->time_s);
 
         memcpy(work->memory.pack[place].name, in->packs[i]->name, READING_TEXT_MAX);
-        step_record(work, &work->memory.pack[place], &work->pack[place], &now, in);
+        step_record(work, &work->memory.pack[place], &work->pack[place], &now, in, arrived);
     }
 }
 
 /* ---- the bank ---- */
 
-static void step_bank(struct work *work, const struct work_input *in)
+static void step_bank(struct work *work, const struct work_input *in, bool arrived)
 {
     const struct bank *bank = in->bank;
     struct work_record *record = &work->memory.bank;
@@ -346,7 +353,27 @@ static void step_bank(struct work *work, const struct work_input *in)
 
     if (!in->whole || fabs(now.installed_Ah - record->installed_Ah) > NEW_SIZE * record->installed_Ah)
         interrupt(&work->bank); /* what is counted is of another bank */
-    step_record(work, record, &work->bank, &now, in);
+    step_record(work, record, &work->bank, &now, in, arrived);
+}
+
+/* A cell that reaches the top under a large current is no full bank: the current must have fallen, and stay
+ * so for a while. True on arrival. */
+static bool look_for_full(struct work *work, const struct work_input *in)
+{
+    double dt_s = in->time_s - work->last_s;
+    bool was_full = work->at_full;
+
+    if (!(dt_s > 0 && dt_s <= CHARGE_GAP_MAX_S))
+        dt_s = 0;
+    if (in->full && in->current_A <= SOC_TAIL * in->bank->capacity_installed_Ah)
+        work->full_s = fmin(work->full_s + dt_s, SOC_FULL_HOLD_S);
+    else
+        work->full_s = fmax(0, work->full_s - FULL_LOST * dt_s); /* a cloud is no end of it */
+    if (work->full_s >= SOC_FULL_HOLD_S)
+        work->at_full = true;
+    else if (!in->full)
+        work->at_full = false;
+    return work->at_full && !was_full;
 }
 
 /* Time since the last full charge; what passed while we did not run is known by the date. */
@@ -392,22 +419,22 @@ static void show(struct work *work, double time_s)
 void work_step(struct work *work, const struct work_input *in)
 {
     struct work_memory *memory = &work->memory;
-    bool arrived = in->full && !work->at_full;
+    bool arrived;
 
     if (in->pack_count == 0)
         return; /* nothing is measured, and a gap tells the rest */
+    arrived = look_for_full(work, in);
     if (!memory->begun || (memory->since_day == CALENDAR_NONE && in->today.trusted)) {
         memory->begun = true;
         memory->since_day = in->today.trusted ? in->today.day : CALENDAR_NONE;
         work->news = true;
     }
-    step_bank(work, in);
+    step_bank(work, in, arrived);
     if (arrived || !(fabs(in->time_s - work->packs_s) < PACKS_S)) {
         work->packs_s = in->time_s;
-        step_packs(work, in);
+        step_packs(work, in, arrived);
     }
     age_full(work, in);
-    work->at_full = in->full;
     work->last_s = in->time_s;
     show(work, in->time_s);
 }

@@ -77,7 +77,8 @@ struct work {
     struct work_meter bank, pack[WORK_PACKS_MAX];
     struct work_history history;
     double last_s, packs_s, shown_s;
-    bool at_full;
+    double full_s;            /* how long it looks full, with little current going in */
+    bool at_full;             /* and so it is: sweeps and stretches begin and end here */
     double saved_s, saved_Ah; /* when, and what had gone through by then */
     bool news;                /* worth saving soon: a sweep, or the beginning */
     bool changed;             /* an extreme moved since it was saved */
@@ -89,7 +90,7 @@ struct work_input {
     const struct bank *bank;
     double current_A;   /* of the bank */
     double consumed_Ah; /* of the bank, <= 0 */
-    bool full;          /* the bank is, by the rule in force */
+    bool full;          /* the bank is, by the rule that sets the SoC to 100 % */
     bool whole;         /* no pack is missing */
     double empty_cell_V;
     bool lfp; /* the voltage at rest tells something */
