@@ -81,6 +81,18 @@ static void tell_record(const struct teller *teller, const struct work_record *r
     tell_capacity(teller, record, capacity);
 }
 
+/* A pack is called by its name; where another one had that name too, by its id. */
+static const char *label_of(const struct work_memory *memory, size_t pack)
+{
+    const struct work_record *record = &memory->pack[pack];
+
+    for (size_t i = 0; i < memory->packs; i++) {
+        if (i != pack && strcmp(memory->pack[i].name, record->name) == 0)
+            return record->id;
+    }
+    return record->name[0] ? record->name : record->id;
+}
+
 static void get_work(void *ctx, double clear, struct method_answer *answer)
 {
     struct calibrate *calibrate = ctx;
@@ -96,7 +108,7 @@ static void get_work(void *ctx, double clear, struct method_answer *answer)
     tell_record(&teller, &memory->bank, &capacity);
     for (size_t i = 0; i < memory->packs; i++) {
         capacity = work_pack_capacity(memory, i, &today);
-        teller.of = memory->pack[i].name[0] ? memory->pack[i].name : memory->pack[i].id;
+        teller.of = label_of(memory, i);
         tell_record(&teller, &memory->pack[i], &capacity);
     }
     if (clear == 0)

@@ -23,6 +23,7 @@ struct report {
     } limit[3];
     int feed_in_state;   /* enum feed_in_state */
     int balancing_state; /* enum balancing_state */
+    unsigned sweeps;     /* of the bank */
     double period_s;     /* when the periodic line was written last */
 };
 

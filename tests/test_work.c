@@ -302,6 +302,7 @@ static void from_full_to_an_empty_cell_is_the_capacity_of_the_bank_and_of_that_p
     assert_near(first.sweeps, 1, 1e-9);
     assert_true(isnan(second.capacity_Ah) && second.sweeps < 1); /* it is not empty yet */
     assert_int_equal(house->work.memory.bank.capacity.sweep[0].day, 20000);
+    assert_int_equal(house->work.sweeps, 1);
 }
 
 static void a_sweep_counts_once_however_long_it_stays_empty(void **state)

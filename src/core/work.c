@@ -209,6 +209,7 @@ static void keep_sweep(struct work *work, struct work_record *record, struct wor
     sweep.day = today->trusted ? today->day : CALENDAR_NONE;
     capacity_keep(&record->capacity, &sweep, meter->kept);
     meter->kept = work->news = true;
+    work->sweeps += record == &work->memory.bank;
 }
 
 /* Is it empty, or at rest where the voltage tells? Each ends the sweep as well as it can. */

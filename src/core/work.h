@@ -80,6 +80,7 @@ struct work {
     double full_s;            /* how long it looks full, with little current going in */
     bool at_full;             /* and so it is: sweeps and stretches begin and end here */
     double saved_s, saved_Ah; /* when, and what had gone through by then */
+    unsigned sweeps;          /* of the bank, that were kept since the start: for the log */
     bool news;                /* worth saving soon: a sweep, or the beginning */
     bool changed;             /* an extreme moved since it was saved */
 };

@@ -204,6 +204,21 @@ static void what_went_in_and_out_is_told_for_the_bank_and_for_each_pack(void **s
     expect(h, PROGRAM "capacity", 0, "within 12 h");
 }
 
+static void packs_that_shared_a_name_are_told_by_their_serials(void **state)
+{
+    struct harness *h = *state;
+
+    harness_data_write(h, "state.ini",
+                       "[state]\nversion = 1\n[work]\nsince = 2026-01-01\n"
+                       "[work 1]\nid = Old\nname = House\ntotal = 7 6 0.5 0.4 10\n"
+                       "[work 2]\nid = S%201\nname = House\ntotal = 3 2 0.2 0.1 5\n");
+    start(h, NULL);
+    assert_true(work_number(h, "Old/charged_Ah") == 7);
+    assert_true(work_number(h, "S 1/discharged_Ah") == 2);
+    assert_true(isnan(work_number(h, "House/charged_Ah")));
+    assert_true(work_number(h, "since_date") == 20260101);
+}
+
 static void clearing_answers_with_what_was_and_begins_anew(void **state)
 {
     struct harness *h = *state;
@@ -287,6 +302,7 @@ int main(void)
         harness_test(an_offset_that_is_set_survives_a_restart),
         harness_test(words_that_set_does_not_know_are_told_how_it_is_done),
         harness_test(what_went_in_and_out_is_told_for_the_bank_and_for_each_pack),
+        harness_test(packs_that_shared_a_name_are_told_by_their_serials),
         harness_test(clearing_answers_with_what_was_and_begins_anew),
         harness_test(the_work_survives_a_kill_and_a_restart),
         harness_test(extremes_and_history_are_shown_under_victron_s_names),
