@@ -256,10 +256,14 @@ static void mend_sum(struct pack *pack)
 {
     struct pack_cells *cells = &pack->cells;
     double in_series = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
-    double least_V = fmin(in_series, (double)cells->shown) * cells->limit_lowest_V;
+    double count = fmin(in_series, (double)cells->shown);
+    double lowest_V = cells->limit_lowest_V;
 
-    if (cells->shown > 0 && cells->limit_sum_V < least_V)
-        cells->limit_sum_V = least_V;
+    if (cells->shown == 0 || !(cells->limit_sum_V < count * lowest_V))
+        return; /* the common case */
+    for (size_t i = 0; i < READING_CELLS_MAX; i++)
+        lowest_V = fmin(lowest_V, pack->last.cell_V[i]); /* silence of the lowest must not lift it */
+    cells->limit_sum_V = fmax(cells->limit_sum_V, count * lowest_V);
 }
 
 void pack_remember(struct pack *pack)

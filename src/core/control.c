@@ -118,8 +118,13 @@ static double limit_smoothly(struct control *control, const struct config *confi
                                   .feed_in = in->feed_in,
                                   .holding = in->holding};
 
-    for (size_t i = 0; i < in->pack_count; i++)
+    smooth.mean_V = INFINITY;
+    for (size_t i = 0; i < in->pack_count; i++) {
         smooth.spread_V = fmax(smooth.spread_V, pack_spread_V(in->packs[i], smooth.cells));
+        smooth.mean_V = fmin(smooth.mean_V, in->packs[i]->cells.limit_sum_V / smooth.cells);
+    }
+    if (isinf(smooth.mean_V))
+        smooth.mean_V = 0; /* nobody tells a sum */
     return smooth_step(&control->smooth, &smooth);
 }
 

@@ -32,6 +32,7 @@
  * battery into the grid. */
 #define BELOW_MOST_V 0.030
 #define BELOW_ABSURD_V 0.100
+#define ABSURD_S 10.0 /* and not because a value is missing for a moment */
 
 /* Moves. */
 #define DOWN_V_CELL 0.0006 /* less is no reason to move */
@@ -100,7 +101,9 @@ static double floor_V(const struct smooth *smooth, const struct smooth_input *in
 {
     double spread_V = isnan(in->spread_V) ? smooth->spread_V : in->spread_V;
 
-    return in->cells * (in->highest_V - spread_V - BELOW_MOST_V);
+    double mean_V = in->mean_V > 0 ? in->mean_V : in->highest_V - spread_V;
+
+    return in->cells * (mean_V - BELOW_MOST_V);
 }
 
 /* The voltage of the bank at which the highest cell is at its set point. */
@@ -147,7 +150,8 @@ static void move(struct smooth *smooth, const struct smooth_input *in, double dt
     double least_V = fmin(floor_V(smooth, in), in->target_V);
 
     /* A measurement that was nonsense for a moment brought it down there: the way up would take hours. */
-    if (smooth->voltage_V < least_V - in->cells * BELOW_ABSURD_V)
+    smooth->absurd_s = smooth->voltage_V < least_V - in->cells * BELOW_ABSURD_V ? smooth->absurd_s + dt_s : 0;
+    if (smooth->absurd_s >= ABSURD_S)
         smooth->voltage_V = least_V;
     smooth->down_s += dt_s;
     smooth->ups = fmin(smooth->ups + dt_s / UPS_S, UPS_MOST);

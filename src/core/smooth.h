@@ -16,10 +16,11 @@ struct smooth {
     double excess_V;  /* what the peak that lasts went over at most */
     double voltage_V; /* the CVL, while it limits */
     bool limiting;
-    bool rising;   /* the last move was up */
-    double ups;    /* how many turns upwards are allowed now */
-    double down_s; /* time since the last move down */
-    double calm_s; /* how long the highest cell has been far from the limit */
+    bool rising;     /* the last move was up */
+    double ups;      /* how many turns upwards are allowed now */
+    double down_s;   /* time since the last move down */
+    double absurd_s; /* how long it has been far below what the bank has */
+    double calm_s;   /* how long the highest cell has been far from the limit */
 };
 
 struct smooth_input {
@@ -27,6 +28,7 @@ struct smooth_input {
     double highest_V; /* highest cell of the bank, known */
     double spread_V;  /* the largest over the packs of (highest cell - mean of the pack's cells); NAN =
                          unknown, the last one stands */
+    double mean_V;    /* the lowest of the packs' mean cells; 0 = highest_V - spread_V */
     double cells;     /* in series */
     double target_V;  /* never above it, V of the bank */
     double limit_V;   /* MAX_CELL_VOLTAGE */
