@@ -77,6 +77,8 @@ void fleet_service_end(struct fleet_service *service)
 
 void fleet_service_free(struct fleet_service *service)
 {
+    for (int item = 0; item < FLEET_ITEMS_MAX; item++)
+        free(service->own_text[item]);
     items_free(service->items);
 }
 
@@ -138,6 +140,25 @@ static char hand_type(char own_type, bool text)
     return own_type == 's' ? 'd' : own_type;
 }
 
+static void keep_own(struct fleet_service *service, int item)
+{
+    struct value value = items_value(service->items, item);
+
+    service->own_type[item] = service->items->item[item].def.type;
+    service->own_number[item] = value.kind == VALUE_NUMBER ? value.number : NAN;
+    free(service->own_text[item]);
+    service->own_text[item] = value.kind == VALUE_TEXT ? strdup(value.text) : NULL;
+}
+
+static void restore_own(struct fleet_service *service, int item)
+{
+    items_set_type(service->items, item, service->own_type[item]);
+    if (service->own_text[item])
+        items_set_text(service->items, item, service->own_text[item]);
+    else
+        items_set_number(service->items, item, service->own_number[item]);
+}
+
 const char *fleet_service_override(struct fleet_service *service, const char *path, const char *value)
 {
     size_t length = strlen(value);
@@ -158,7 +179,7 @@ const char *fleet_service_override(struct fleet_service *service, const char *pa
     if (item < 0)
         return "no such path, and it cannot be added";
     if (!service->overruled[item])
-        service->own_type[item] = service->items->item[item].def.type;
+        keep_own(service, item);
     service->overruled[item] = true;
     if (!invalid && !items_set_type(service->items, item, hand_type(service->own_type[item], text)))
         return "out of memory";
@@ -177,7 +198,7 @@ const char *fleet_service_release(struct fleet_service *service, const char *pat
     if (item < 0)
         return "no such path";
     if (service->overruled[item])
-        items_set_type(service->items, item, service->own_type[item]);
+        restore_own(service, item);
     service->overruled[item] = false;
     return NULL;
 }

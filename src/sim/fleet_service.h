@@ -34,7 +34,9 @@ struct fleet_service {
     struct bus_name own;
     bool frozen;                     /* owns its name, says and answers nothing */
     bool overruled[FLEET_ITEMS_MAX]; /* the item keeps what a hand has set */
-    char own_type[FLEET_ITEMS_MAX];  /* of an overruled item, whose type a hand may change too */
+    char own_type[FLEET_ITEMS_MAX];  /* of an overruled item, whose type a hand may change too, */
+    double own_number[FLEET_ITEMS_MAX];
+    char *own_text[FLEET_ITEMS_MAX]; /* and what it was; NULL = no text */
 };
 
 bool fleet_service_init(struct fleet_service *service, const char *name, uv_loop_t *loop, const char *address,
@@ -57,6 +59,7 @@ void fleet_service_text(struct fleet_service *service, const char *path, const c
 /* A hand: value is a number, a "text" in quotes, or - for invalid; a path that is not there is added.
  * NULL when it worked, else what is wrong. */
 const char *fleet_service_override(struct fleet_service *service, const char *path, const char *value);
+/* The item is what it was before, until the simulation says something else. */
 const char *fleet_service_release(struct fleet_service *service, const char *path);
 
 /* Sends what changed, unless it is away or frozen. */

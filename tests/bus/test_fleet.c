@@ -183,6 +183,7 @@ static void what_a_hand_sets_has_exactly_the_type_it_was_given(void **state)
     say("set pack 1 /Connected \"yes\"", "ok");
     expect_said(h, GET("battery.ttyUSB0", "/Connected"), "string \"yes\"");
     say("release pack 1 /Connected", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Connected"), "int32 1"); /* what it was: nobody says it again */
     say("set pack 1 /Connected 0", "ok");
     expect_said(h, GET("battery.ttyUSB0", "/Connected"), "int32 0");
     say("set pack 1 /Serial 4.25", "ok");
@@ -191,6 +192,8 @@ static void what_a_hand_sets_has_exactly_the_type_it_was_given(void **state)
     expect_said(h, GET("battery.ttyUSB0", "/Serial"), "string \"\"");
     say("set pack 1 /Serial -", "ok");
     expect_said(h, GET("battery.ttyUSB0", "/Serial"), "array [");
+    say("release pack 1 /Serial", "ok");
+    expect_said(h, GET("battery.ttyUSB0", "/Serial"), "string \"");
 }
 
 static DBusMessage *await_items_changed(DBusConnection *watcher)
