@@ -45,8 +45,8 @@ bool engine_reconfigure(struct engine *engine, const struct config *config)
     memcpy(engine->config.dcload_service_name, kept.dcload_service_name, CONFIG_TEXT_MAX);
     memcpy(engine->config.multi_keyword, kept.multi_keyword, CONFIG_TEXT_MAX);
     memcpy(engine->config.mppt_keyword, kept.mppt_keyword, CONFIG_TEXT_MAX);
-    for (size_t i = 0; i < engine->devices.count; i++)
-        engine->devices.device[i]->identity_changed = true;
+    devices_decide_anew(&engine->devices);
+    engine->unmatched = (struct report_unmatched){0};
     for (size_t i = 0; i < engine->devices.count;) {
         bool again = engine->devices.device[i]->identity_changed;
 
@@ -213,8 +213,22 @@ static void look_at_roster(struct engine *engine, double now_s)
     }
 }
 
-static void look_for_contradictions(struct engine *engine, double now_s)
+static void look_at_current(struct engine *engine, const struct aggregator_input *in,
+                            const struct contradiction *found)
 {
+    char counted[REPORT_SOURCES_MAX];
+
+    if (!contradiction_step(&engine->current_contradicts, found, CONTRADICTION_CURRENT_S, in->time_s))
+        return;
+    sources_describe(&engine->config, in->sources, in->source_count, found->other, found->allowed, counted,
+                     sizeof counted);
+    report_contradiction("The bank", CONTRADICTION_CURRENT, found, engine->current_contradicts.stands,
+                         counted);
+}
+
+static void look_for_contradictions(struct engine *engine, const struct aggregator_input *in)
+{
+    double now_s = in->time_s;
     const struct aggregate *aggregate = &engine->aggregate;
     struct contradiction of_current = contradiction_of_current(&aggregate->bank, &aggregate->current,
                                                                aggregate->limits.charge_current.value,
@@ -223,9 +237,8 @@ static void look_for_contradictions(struct engine *engine, double now_s)
     if (now_s - engine->contradictions_s < 1)
         return;
     engine->contradictions_s = now_s;
-    if (contradiction_step(&engine->current_contradicts, &of_current, CONTRADICTION_CURRENT_S, now_s))
-        report_contradiction("The bank", CONTRADICTION_CURRENT, &of_current,
-                             engine->current_contradicts.stands);
+    look_at_current(engine, in, &of_current);
+    report_shunts(&engine->devices, now_s);
     for (size_t i = 0; i < engine->devices.count; i++) {
         struct device *device = engine->devices.device[i];
         struct contradiction found[CONTRADICTION_OF_PACK];
@@ -237,7 +250,7 @@ static void look_for_contradictions(struct engine *engine, double now_s)
             struct contradiction_watch *watch = &device->contradicts[kind];
 
             if (contradiction_step(watch, &found[kind], CONTRADICTION_PACK_S, now_s))
-                report_contradiction(device->pack.name, kind, &found[kind], watch->stands);
+                report_contradiction(device->pack.name, kind, &found[kind], watch->stands, "");
         }
     }
 }
@@ -246,12 +259,13 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX];
     const struct source *sources[SOURCES_MAX];
-    struct source absent[CONFIG_NAMES_MAX];
+    struct source absent[DEVICES_ABSENT_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
     struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
 
     look_at_roster(engine, now_s);
+    report_unmatched(&engine->unmatched, &engine->devices, now_s);
     if (engine->roster.count == 0)
         return false; /* nothing to say yet */
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
@@ -268,7 +282,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     outputs_set(engine->outputs, &engine->aggregate);
     if (engine->config.send_cell_voltages)
         outputs_set_cells(engine->outputs, packs, in.pack_count);
-    look_for_contradictions(engine, now_s);
+    look_for_contradictions(engine, &in);
     return true;
 }
 

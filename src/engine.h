@@ -9,6 +9,7 @@
 #include "core/aggregator.h"
 #include "core/contradiction.h"
 #include "report.h"
+#include "report_names.h"
 #include "roster.h"
 #include "venus/devices.h"
 #include "venus/inputs.h"
@@ -24,6 +25,7 @@ struct engine {
     struct aggregator aggregator;
     struct aggregate aggregate; /* the result of the last step */
     struct report report;
+    struct report_unmatched unmatched;
     bool packs_changed; /* the roster must be looked at */
     bool cannot_save;   /* the caller says so: it is shown as an alarm */
     struct contradiction_watch current_contradicts;

@@ -37,9 +37,9 @@ void report_waiting(struct report *report, const struct devices *devices, size_t
 void report_implausible(const struct inputs *inputs, struct device *device, int index,
                         const struct value *value);
 
-/* Two numbers that should be one differ, or agree again. */
+/* Two numbers that should be one differ, or agree again. detail: more of what to do, "" = nothing. */
 void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
-                          bool stands);
+                          bool stands, const char *detail);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,

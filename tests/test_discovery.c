@@ -53,7 +53,8 @@ static void a_product_name_that_is_asked_for_excludes_all_others(void **state)
     struct world *world = *state;
     struct device *device;
 
-    strcpy(world->config.battery_product_name, "SerialBattery");
+    strcpy(world->config.battery_product_names.pattern[0], "SerialBattery");
+    world->config.battery_product_names.count = 1;
     device = arrive(world, "com.victronenergy.battery.ttyUSB0");
     tell_text(world, device, "/ProductName", "Other BMS");
     tell_number(world, device, "/Info/MaxChargeVoltage", 55.2);
@@ -203,7 +204,7 @@ static size_t sources_of(struct world *world, struct source *absent, const struc
 static void multis_and_mppts_are_sources_and_shunts_only_when_chosen(void **state)
 {
     struct world *world = *state;
-    struct source absent[CONFIG_NAMES_MAX];
+    struct source absent[DEVICES_ABSENT_MAX];
     const struct source *sources[8];
     struct device *shunt;
 
@@ -231,7 +232,7 @@ static void multis_and_mppts_are_sources_and_shunts_only_when_chosen(void **stat
 static void a_shunts_current_follows_its_readings(void **state)
 {
     struct world *world = *state;
-    struct source absent[CONFIG_NAMES_MAX];
+    struct source absent[DEVICES_ABSENT_MAX];
     const struct source *sources[8];
     struct device *shunt = arrive(world, "com.victronenergy.battery.ttyS6");
 

@@ -146,7 +146,7 @@ static void the_defaults_are_those_of_lfp_cells_and_of_the_reference(void **stat
     assert_int_equal(config->nr_of_batteries, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_cells_per_battery, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_mppts, CONFIG_NOT_SET);
-    assert_string_equal(config->battery_product_name, "");
+    assert_int_equal(config->battery_product_names.count, 0);
     assert_string_equal(config->multi_keyword, "com.victronenergy.vebus");
     assert_false(config->own_soc || config->own_charge_parameters || config->current_from_victron);
     assert_near(config->charge_voltage_V[0], 3.55);
@@ -393,7 +393,7 @@ static void a_config_ini_of_4_x_reads_unchanged(void **state)
     assert_int_equal(bench->kept, 0);
     assert_int_equal(config->nr_of_batteries, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_mppts, CONFIG_NOT_SET);
-    assert_string_equal(config->battery_product_name, "SerialBattery");
+    assert_string_equal(config->battery_product_names.pattern[0], "SerialBattery");
     assert_string_equal(config->battery_instance_name_path, "/Serial");
     assert_string_equal(config->multi_keyword, "");
     assert_true(config->current_from_victron && config->own_soc && config->send_cell_voltages);
@@ -409,7 +409,7 @@ static void a_config_ini_of_4_x_reads_unchanged(void **state)
 static void every_key_of_the_table_stands_in_that_config_ini_but_ours(void **state)
 {
     static const char ours[] = "SOC_METHOD UPDATE_COALESCE STALE_AFTER PACK_LOST LOST_GRACE CVL_CONTROL "
-                               "FEED_IN_RETURN FEED_IN_MIN_HOLD";
+                               "FEED_IN_RETURN FEED_IN_MIN_HOLD PACKS IGNORE CURRENT_SOURCES PACK_SHUNT";
 
     (void)state;
     for (size_t i = 0; i < settings_key_count; i++) {
@@ -587,12 +587,12 @@ static void texts_may_have_quotes_and_keep_what_is_no_comment(void **state)
     struct bench *bench = *state;
 
     expect_good(bench, "BATTERY_PRODUCT_NAME = \"Pack #1\"\nSMARTSHUNT_NAME_KEYWORD = 'My Shunt' ; mine\n");
-    assert_string_equal(bench->config.battery_product_name, "Pack #1");
+    assert_string_equal(bench->config.battery_product_names.pattern[0], "Pack #1");
     assert_string_equal(bench->config.smartshunt_name_keyword, "My Shunt");
     expect_good(bench, "BATTERY_PRODUCT_NAME = A;B #2 = x\n");
-    assert_string_equal(bench->config.battery_product_name, "A;B #2 = x");
+    assert_string_equal(bench->config.battery_product_names.pattern[0], "A;B #2 = x");
     expect_good(bench, "BATTERY_PRODUCT_NAME =;all of them\n");
-    assert_string_equal(bench->config.battery_product_name, "");
+    assert_int_equal(bench->config.battery_product_names.count, 0);
     expect_error(bench, "BATTERY_PRODUCT_NAME = \"A ;B\"\n", "a quote is missing");
     expect_error(bench, "BATTERY_SERVICE_NAME =\n", "BATTERY_SERVICE_NAME = '': empty");
     expect_error(bench, "BATTERY_INSTANCE_NAME_PATH = /Name\n",
@@ -609,7 +609,7 @@ static void a_text_is_taken_whole_or_not_at_all(void **state)
     name[CONFIG_TEXT_MAX - 1] = '\0';
     snprintf(text, sizeof text, "BATTERY_PRODUCT_NAME = %s\n", name);
     expect_good(bench, text);
-    assert_string_equal(bench->config.battery_product_name, name);
+    assert_string_equal(bench->config.battery_product_names.pattern[0], name);
     name[CONFIG_TEXT_MAX - 1] = 'n';
     name[CONFIG_TEXT_MAX] = '\0';
     snprintf(text, sizeof text, "BATTERY_PRODUCT_NAME = %s\n", name);

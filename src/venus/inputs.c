@@ -108,6 +108,8 @@ static const struct input source_inputs[] = {
     MEASURED(source_reading, "/Dc/0/Voltage", voltage_V, 0, 1000, 0.05),
     MEASURED(source_reading, "/Dc/0/Current", current_A, -5000, 5000, 2),
     NUMBER(source_reading, "/State", state, 0, 1e6),
+    MEASURED(source_reading, "/Dc/In/I", input_current_A, -5000, 5000, 2),
+    NUMBER(source_reading, "/StatusCode", status_code, 0, 1e6),
 };
 
 static const struct input system_inputs[] = {
