@@ -126,24 +126,36 @@ void bank_current(const struct config *config, const struct bank *bank, const st
     out->from_victron = true;
 }
 
+/* The source without which the sum comes nearest to packs_A, within allowed_A; NULL when there is none. */
+static const struct source *find_twice(const struct config *config, const struct source *const sources[],
+                                       size_t n, double packs_A, double allowed_A)
+{
+    const struct source *found = NULL;
+    double sum_A = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_A += source_current_A(config, sources[i]);
+    for (size_t i = 0; i < n && n > 1; i++) {
+        double off_A = fabs(sum_A - source_current_A(config, sources[i]) - packs_A);
+
+        if (off_A > allowed_A || isnan(off_A))
+            continue;
+        allowed_A = off_A;
+        found = sources[i];
+    }
+    return found;
+}
+
 void sources_describe(const struct config *config, const struct source *const sources[], size_t n,
                       double packs_A, double allowed_A, char *text, size_t size)
 {
-    const struct source *twice = NULL;
-    double sum_A = 0;
+    const struct source *twice = find_twice(config, sources, n, packs_A, allowed_A);
     size_t used = 0;
 
     text[0] = '\0';
-    for (size_t i = 0; i < n; i++)
-        sum_A += source_current_A(config, sources[i]);
-    for (size_t i = 0; i < n && used < size; i++) {
-        double current_A = source_current_A(config, sources[i]);
-
-        used += (size_t)snprintf(text + used, size - used, "%s%s %.1f A", i > 0 ? ", " : "", sources[i]->name,
-                                 current_A);
-        if (!twice && n > 1 && fabs(sum_A - current_A - packs_A) <= allowed_A)
-            twice = sources[i];
-    }
+    for (size_t i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s\"%s\" %.1f A", i > 0 ? ", " : "",
+                                 sources[i]->name, source_current_A(config, sources[i]));
     if (twice && used < size)
-        snprintf(text + used, size - used, "; without %s the two would agree", twice->name);
+        snprintf(text + used, size - used, "; without \"%s\" the two would agree", twice->name);
 }
