@@ -35,9 +35,34 @@ static bool same_classes(const struct config *a, const struct config *b)
            strcmp(a->multi_keyword, b->multi_keyword) == 0 && strcmp(a->mppt_keyword, b->mppt_keyword) == 0;
 }
 
+static bool has_class(const struct current_sources *sources, enum dc_class dc_class)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        if (sources->source[i].dc_class == dc_class)
+            return true;
+    }
+    return false;
+}
+
+/* Whether CURRENT_SOURCES names nothing but what is read already. */
+static bool are_read(const struct config *config, const struct current_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        enum dc_class dc_class = sources->source[i].dc_class;
+        bool always = dc_class == DC_VEBUS || dc_class == DC_SOLARCHARGER || dc_class == DC_DCLOAD ||
+                      dc_class == DC_BATTERY;
+
+        if (!always && !has_class(&config->current_sources, dc_class) &&
+            !has_class(&config->current_sources, DC_ANY))
+            return false;
+    }
+    return true;
+}
+
 bool engine_reconfigure(struct engine *engine, const struct config *config)
 {
-    bool same = same_classes(&engine->config, config);
+    bool read = are_read(&engine->config, &config->current_sources);
+    bool same = same_classes(&engine->config, config) && read;
     struct config kept = engine->config;
 
     engine->config = *config;
@@ -45,6 +70,8 @@ bool engine_reconfigure(struct engine *engine, const struct config *config)
     memcpy(engine->config.dcload_service_name, kept.dcload_service_name, CONFIG_TEXT_MAX);
     memcpy(engine->config.multi_keyword, kept.multi_keyword, CONFIG_TEXT_MAX);
     memcpy(engine->config.mppt_keyword, kept.mppt_keyword, CONFIG_TEXT_MAX);
+    if (!read)
+        engine->config.current_sources = kept.current_sources;
     devices_decide_anew(&engine->devices);
     engine->unmatched = (struct report_unmatched){0};
     for (size_t i = 0; i < engine->devices.count;) {

@@ -40,8 +40,8 @@ bool engine_init(struct engine *engine, const struct config *config, items_set_f
 void engine_free(struct engine *engine);
 
 /* Other settings from now on: roles and names are decided anew, what is known stays. False when the names of
- * the classes of services differ: those that are read were chosen by them, so they hold from the next start.
- */
+ * the classes of services differ, or CURRENT_SOURCES names a class that is not read yet: those that are read
+ * were chosen by them, so they hold from the next start. */
 bool engine_reconfigure(struct engine *engine, const struct config *config);
 
 /* The paths that we read of a service; NULL = we do not read it. */

@@ -363,7 +363,7 @@ static void a_name_that_falls_silent_makes_no_pack_and_unmakes_none(void **state
     struct world *world = *state;
     struct device *pack, *ignored;
 
-    set_patterns(&world->config.packs, "House", "Garage");
+    set_patterns(&world->config.packs, "House", "#2");
     set_patterns(&world->config.ignore, "Garage", NULL);
     pack = arrive_pack(world, "com.victronenergy.battery.a", 1, "House", "1");
     ignored = arrive_pack(world, "com.victronenergy.battery.b", 2, "Garage", "2");
@@ -493,6 +493,39 @@ static void a_packs_own_current_stands_in_while_its_shunt_cannot_be_read(void **
     devices_remove(&world->devices, shunt);
     devices_packs(&world->devices, packs, 4);
     assert_true(packs[0]->reading.current_A == 10);
+}
+
+static void a_pack_whose_name_falls_silent_keeps_its_shunt(void **state)
+{
+    struct world *world = *state;
+    const struct pack *packs[4];
+    struct device *pack;
+
+    give_shunt(world, "House", 279, false);
+    pack = arrive_pack(world, "com.victronenergy.battery.a", 1, "House", "1");
+    arrive_shunt(world, "com.victronenergy.battery.ttyS6", 279, 12.5);
+    tell(world, pack, "/CustomName", value_invalid());
+    settle(world, pack);
+    devices_packs(&world->devices, packs, 4);
+    assert_true(packs[0]->reading.current_A == 12.5);
+    tell_text(world, pack, "/CustomName", "Elsewhere");
+    settle(world, pack);
+    devices_packs(&world->devices, packs, 4);
+    assert_true(packs[0]->reading.current_A == 10);
+}
+
+static void a_shunt_of_any_make_may_measure_a_pack_but_no_pack_may(void **state)
+{
+    struct world *world = *state;
+    struct device *lynx = arrive(world, "com.victronenergy.battery.socketcan_can0_vi0_uc9");
+
+    give_shunt(world, "House", 279, false);
+    give_shunt(world, "Garage", 2, false);
+    tell_text(world, lynx, "/ProductName", "Lynx Shunt VE.Can");
+    tell_number(world, lynx, "/DeviceInstance", 279);
+    settle(world, lynx);
+    assert_int_equal(lynx->role, ROLE_SHUNT);
+    assert_int_equal(arrive_pack(world, "com.victronenergy.battery.b", 2, "Other", "2")->role, ROLE_PACK);
 }
 
 static void a_pack_without_a_current_of_its_own_joins_with_its_shunt(void **state)
@@ -724,6 +757,8 @@ int main(void)
         TEST(a_packs_current_is_that_of_its_shunt_and_its_power_follows),
         TEST(a_shunt_that_is_told_so_gives_its_soc_too),
         TEST(a_packs_own_current_stands_in_while_its_shunt_cannot_be_read),
+        TEST(a_pack_whose_name_falls_silent_keeps_its_shunt),
+        TEST(a_shunt_of_any_make_may_measure_a_pack_but_no_pack_may),
         TEST(a_pack_without_a_current_of_its_own_joins_with_its_shunt),
         TEST(a_shunt_of_a_pack_is_no_source_of_its_own),
         TEST(a_dc_meter_as_shunt_of_a_pack_shows_what_the_pack_gives),

@@ -341,6 +341,7 @@ static void a_shunt_for_each_pack_and_their_own_values_when_the_shunts_are_gone(
     assert_int_equal(count(replayed->err, "from the packs, for a SmartShunt as battery monitor cannot"), 1);
     expect_bank(replayed, 119, measured);
     expect_bank(replayed, 140, own);
+    assert_int_equal(count(replayed->err, "cannot be read, so its own"), 2); /* not when it was so for 4 s */
     assert_int_equal(
         count(replayed->err, "\"House 1\": its shunt #279 cannot be read, so its own current stands"), 1);
     assert_int_equal(

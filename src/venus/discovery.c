@@ -159,7 +159,12 @@ void discovery_look_up(const struct config *config, const struct inputs *inputs,
     if (device->device_class == CLASS_SOURCE)
         return;
     device->naming = look_up_naming(config, device);
-    device->shunt = device->measures_pack ? NULL : look_up_shunt(config, inputs, device);
+    device->shunt = look_up_shunt(config, inputs, device);
+}
+
+static bool shows_limits_or_cells(const struct pack_reading *reading)
+{
+    return !isnan(reading->charge_voltage_max_V) || pack_reading_has_cells(reading);
 }
 
 static enum device_role battery_role(const struct config *config, const struct inputs *inputs,
@@ -174,7 +179,7 @@ static enum device_role battery_role(const struct config *config, const struct i
         return ROLE_UNDECIDED;
     if (reading->product_id == PRODUCT_ID_AGGREGATE || contains(reading->product_name, "Aggregat"))
         return ROLE_OTHER;
-    if (device->measures_pack || is_shunt(config, reading->product_name))
+    if (is_shunt(config, reading->product_name) || (device->measures_pack && !shows_limits_or_cells(reading)))
         return ROLE_SHUNT;
     if (config->packs.count > 0)
         return device->naming == NAMED_PACK ? ROLE_PACK : ROLE_OTHER;
@@ -182,7 +187,7 @@ static enum device_role battery_role(const struct config *config, const struct i
         return pattern_list_in(&config->battery_product_names, product) ? ROLE_PACK : ROLE_OTHER;
     if (config->battery_product_names.count > 0) /* a name that falls silent unmakes no pack */
         return device->role == ROLE_PACK ? ROLE_PACK : ROLE_OTHER;
-    if (!isnan(reading->charge_voltage_max_V) || pack_reading_has_cells(reading))
+    if (shows_limits_or_cells(reading))
         return ROLE_PACK;
     /* A pack that has begun to speak stays one, whatever falls silent. */
     return device->role == ROLE_PACK ? ROLE_PACK : ROLE_UNDECIDED;
