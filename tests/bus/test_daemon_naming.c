@@ -132,17 +132,24 @@ static void a_class_that_is_not_read_yet_waits_for_the_next_start(void **state)
     struct harness *h = *state;
 
     harness_pack_add(h, "ttyUSB0", "'/Dc/0/Current': 3.0");
+    harness_peer(h,
+                 "{'cmd': 'add', 'service': 'com.victronenergy.alternator.ttyS4', 'items': {'/Connected': 1,"
+                 "'/DeviceInstance': 288, '/Dc/0/Current': 12.0}}");
     harness_peer(h, "{'cmd': 'add', 'service': 'com.victronenergy.fuelcell.ttyS4', 'items': {'/Connected': 1,"
                     "'/DeviceInstance': 289, '/Dc/0/Current': 40.0}}");
-    harness_daemon_start(h, "CURRENT_FROM_VICTRON = True\n");
+    harness_daemon_start(h, "CURRENT_FROM_VICTRON = True\nCURRENT_SOURCES = alternator\n");
     harness_await_aggregate(h);
-    harness_await_exactly(h, "/Dc/0/Current", 3);
+    harness_await_exactly(h, "/Dc/0/Current", 12);
     harness_daemon_reload(h, "CURRENT_FROM_VICTRON = True\nCURRENT_SOURCES = fuelcell\n");
     harness_await_log(h, "classes in CURRENT_SOURCES");
+    harness_watch(h, 1.2);
+    assert_true(harness_number(h, "/Dc/0/Current") == 12);
     assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
     harness_daemon_start(h, "CURRENT_FROM_VICTRON = True\nCURRENT_SOURCES = fuelcell\n");
     harness_await_aggregate(h);
     harness_await_exactly(h, "/Dc/0/Current", 40);
+    harness_daemon_reload(h, "CURRENT_FROM_VICTRON = True\nCURRENT_SOURCES = -fuelcell\n"); /* it is read */
+    harness_await_exactly(h, "/Dc/0/Current", -40);
 }
 
 int main(void)
