@@ -13,7 +13,7 @@
 enum {
     CONFIG_TEXT_MAX = 64,
     CONFIG_NAMES_MAX = 16,
-    CONFIG_PATTERNS_MAX = 64,
+    CONFIG_PATTERNS_MAX = 32,
     CONFIG_NOT_SET = -1, /* a count that the user leaves to us */
 };
 
