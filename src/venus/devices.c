@@ -181,7 +181,9 @@ static bool is_shunt_of(const struct device *shunt, const struct pack_shunt *wan
 
 const struct device *devices_shunt_of(const struct devices *devices, const struct device *device)
 {
-    for (size_t i = 0; i < devices->count && device->shunt && device->with_shunt; i++) {
+    if (!device->shunt || !device->with_shunt)
+        return NULL;
+    for (size_t i = 0; i < devices->count; i++) {
         if (is_shunt_of(devices->device[i], device->shunt))
             return devices->device[i];
     }
@@ -191,9 +193,9 @@ const struct device *devices_shunt_of(const struct devices *devices, const struc
 /* The pack as the bank sees it. */
 static const struct pack *seen_pack(const struct devices *devices, const struct device *device)
 {
-    const struct device *shunt = devices_shunt_of(devices, device);
+    const struct device *shunt = device->shunt ? devices_shunt_of(devices, device) : NULL;
 
-    if (!shunt)
+    if (!device->shunt || !shunt)
         return &device->pack;
     look_through_shunt(device, shunt, device->with_shunt);
     return device->with_shunt;
