@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/calendar.h"
 
@@ -234,6 +235,21 @@ static void check_sources(const struct config *config, const struct settings_che
     }
 }
 
+/* A shunt that measures a pack counts for nothing else. */
+static void check_listed_shunts(const struct config *config, const struct settings_checker *checker)
+{
+    for (size_t i = 0; i < config->smartshunts.count && config->use_smartshunts == SHUNTS_LISTED; i++) {
+        const char *name = config->smartshunts.name[i];
+        char *end;
+        long instance = strtol(name, &end, 10);
+
+        if (end != name && !*end && is_pack_shunt(config, (int)instance))
+            found(checker, SETTINGS_WARNING, "USE_SMARTSHUNTS",
+                  "USE_SMARTSHUNTS names %ld, which PACK_SHUNT gives to a pack: it counts for that pack only",
+                  instance);
+    }
+}
+
 /* What the user wrote, and what it will not do. */
 static void check_effects(const struct config *config, const struct settings_checker *checker)
 {
@@ -248,6 +264,7 @@ static void check_effects(const struct config *config, const struct settings_che
         found(checker, SETTINGS_NOTE, "USE_SMARTSHUNTS",
               "USE_SMARTSHUNTS has no effect while CURRENT_FROM_VICTRON is False");
     check_sources(config, checker);
+    check_listed_shunts(config, checker);
     if (config->packs.count > 0 && config->battery_product_names.count > 0)
         found(checker, SETTINGS_NOTE, "BATTERY_PRODUCT_NAME",
               "BATTERY_PRODUCT_NAME has no effect while PACKS names the packs");

@@ -707,6 +707,8 @@ static void what_is_off_and_shows_no_current_counts_0(void **state)
     tell(world, device, "/Dc/0/Current", value_invalid());
     sources_of(world, absent, sources);
     assert_true(isnan(source_current_A(&world->config, sources[0])));
+    tell_number(world, device, "/Connected", 0); /* its cable is out: nobody knows */
+    assert_true(isnan(source_current_A(&world->config, sources[0])));
     tell_number(world, device, "/StatusCode", 0);
     assert_true(source_current_A(&world->config, sources[0]) == 0);
 }

@@ -739,6 +739,8 @@ static void sources_that_count_twice_by_the_settings_are_told(void **state)
     expect_only(bench, text, SETTINGS_WARNING, "the sum of its multis");
     snprintf(text, sizeof text, "%sCURRENT_SOURCES = #279\nPACK_SHUNT = A: 279\n", victron);
     expect_only(bench, text, SETTINGS_WARNING, "it counts for that pack only");
+    snprintf(text, sizeof text, "%sUSE_SMARTSHUNTS = [278, 279]\nPACK_SHUNT = A: 279\n", victron);
+    expect_only(bench, text, SETTINGS_WARNING, "USE_SMARTSHUNTS names 279, which PACK_SHUNT gives");
     snprintf(text, sizeof text, "%sCURRENT_SOURCES = dcdc\n", victron);
     expect_only(bench, text, SETTINGS_NOTE, "Write +dcdc if its output charges the bank");
     expect_only(bench, "CURRENT_SOURCES = vebus\n", SETTINGS_NOTE, "CURRENT_SOURCES has no effect");

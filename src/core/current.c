@@ -6,7 +6,7 @@
 
 static bool is_off(const struct source_reading *reading)
 {
-    return reading->state == 0 || reading->status_code == 0 || reading->connected == 0;
+    return reading->state == 0 || reading->status_code == 0;
 }
 
 /* A generator that stands still, a converter that is off: some show no current then. */
