@@ -1,12 +1,16 @@
 #include "clock.h"
 
+#include <ctype.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "version.h"
+
+enum { ZONE_MAX = 48 };
 
 #define JUMP_S 3600.0     /* summer time moves local time, never the clock itself */
 #define DISTRUST_S 3600.0 /* time enough for the network to mend it */
@@ -43,13 +47,20 @@ struct calendar clock_today(struct clock *clock, double monotonic_s)
     return clock_day_at(clock, monotonic_s, (double)now.tv_sec, clock_utc_offset_s((double)now.tv_sec));
 }
 
+/* "Europe/Berlin", "Etc/GMT+3": the C library opens a file of that name, which must be one of the zones. */
+static bool is_zone(const char *zone)
+{
+    return isalpha((unsigned char)*zone) && !strstr(zone, "..") && strlen(zone) < ZONE_MAX &&
+           !zone[strspn(zone, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/")];
+}
+
 void clock_set_zone(const char *zone)
 {
     const char *now = getenv("TZ");
-    char value[64];
+    char value[ZONE_MAX + 1];
 
     snprintf(value, sizeof value, ":%s", zone);
-    if (!*zone || (now && strcmp(now, value) == 0))
+    if (!is_zone(zone) || (now && strcmp(now, value) == 0))
         return;
     setenv("TZ", value, 1);
     tzset();

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -48,11 +49,20 @@ struct daemon {
     double bus_up_s;    /* when we came to this bus */
     int shown_instance; /* the one we have on the bus, -1 = not there */
     bool taken_said;    /* that another battery has our device instance */
+    bool alone_said;    /* that there is no settings service */
 };
 
 static double now_s(void)
 {
     return (double)uv_hrtime() / 1e9;
+}
+
+static double wall_clock_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec;
 }
 
 /* ---- what must survive ---- */
@@ -119,7 +129,19 @@ static void save_control(struct daemon *daemon)
     daemon->state.seen_day = balancing->seen_day;
     daemon->state.feed_in_debt = guard->debt;
     daemon->state.feed_in_held_s = guard->debt ? guard->held_s : 0;
+    daemon->state.feed_in_seen_s = guard->debt ? wall_clock_s() : 0;
     save_state(daemon);
+}
+
+/* A hold goes on while we are away, and whoever was killed could not write how long it had lasted. A clock
+ * that was not set, then or now, adds nothing; one that jumped ahead can only end a hold of calm cells. */
+static double held_s(const struct state *state)
+{
+    double away_s = wall_clock_s() - state->feed_in_seen_s;
+
+    if (state->feed_in_seen_s < VERSION_EPOCH_S || !(away_s > 0))
+        return state->feed_in_held_s;
+    return state->feed_in_held_s + away_s;
 }
 
 static void restore_control(struct daemon *daemon)
@@ -131,8 +153,7 @@ static void restore_control(struct daemon *daemon)
     balancing->age_days = daemon->state.balancing_age_days;
     balancing->seen_day = daemon->state.seen_day;
     balancing->day_of_year = daemon->state.balancing_day_of_year;
-    feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt,
-                 daemon->state.feed_in_held_s);
+    feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt, held_s(&daemon->state));
     daemon->engine.report.feed_in_state = (int)daemon->engine.aggregator.feed_in.state;
     daemon->engine.report.balancing_state = (int)balancing->state;
     if (daemon->state.feed_in_debt)
@@ -189,6 +210,17 @@ static void leave_bus(struct daemon *daemon, const char *why)
     daemon->shown_instance = -1;
 }
 
+/* Once on the bus, once: a house without ESS may have none, and one that starts with us is there by then. */
+static void say_alone(struct daemon *daemon)
+{
+    if (daemon->system_settings.here || daemon->alone_said)
+        return;
+    daemon->alone_said = true;
+    log_info(
+        "com.victronenergy.settings is not on the bus: instance and name are kept as they are, DC feed-in is "
+        "left alone until it comes");
+}
+
 static void on_name_acquired(void *ctx)
 {
     struct daemon *daemon = ctx;
@@ -197,6 +229,7 @@ static void on_name_acquired(void *ctx)
     save_instance(daemon);
     log_info("On the bus as %s, instance %d: choose it as battery monitor and controlling BMS",
              OUTPUTS_SERVICE, daemon->shown_instance);
+    say_alone(daemon);
 }
 
 static void on_name_taken(void *ctx)
@@ -286,12 +319,24 @@ static void watch_instance(struct daemon *daemon)
     daemon->taken_said = taken;
 }
 
+static void note_ages(struct daemon *daemon)
+{
+    for (size_t i = 0; i < monitor_count(daemon->monitor); i++) {
+        const struct monitor_service *service = monitor_at(daemon->monitor, i);
+        struct device *device = service->user;
+
+        if (device)
+            device->heard_s = service->heard_s;
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
     watch_instance(daemon);
     silence_watch(daemon->monitor, &daemon->engine, now_s(), NULL, NULL);
+    note_ages(daemon);
 
     daemon->engine.packs_changed = true;
     report_waiting(&daemon->engine.report, &daemon->engine.devices, engine_packs_needed(&daemon->engine),
@@ -384,6 +429,7 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
 
     if (!device)
         return;
+    device->heard_s = service->heard_s;
     if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
     if (daemon->urgent && !daemon->stopping)
@@ -439,6 +485,12 @@ static int on_set(void *ctx, int item, const struct value *value)
 {
     struct daemon *daemon = ctx;
 
+    if (item == pages_request_item(daemon->engine.pages)) {
+        if (!engine_request(&daemon->engine, value->number))
+            return 2;
+        schedule(daemon);
+        return 0;
+    }
     if (item != outputs_custom_name_item(daemon->engine.outputs) || value->kind != VALUE_TEXT)
         return 2;
     system_settings_set_name(&daemon->system_settings, value->text);
@@ -566,6 +618,20 @@ static void on_hangup(uv_signal_t *handle, int number)
     update(daemon);
 }
 
+/* What was kept: after a power cut somebody wants to know. */
+static void say_found(const struct state *state)
+{
+    char charge[64] = "no charge";
+    char date[CALENDAR_TEXT_MAX] = "never";
+
+    if (!isnan(state->charge_Ah))
+        snprintf(charge, sizeof charge, "a charge of %.1f Ah", state->charge_Ah);
+    if (state->last_balancing_day != CALENDAR_NONE)
+        calendar_format(state->last_balancing_day, date);
+    log_info("Kept from before: %s, last balancing %s, DC feed-in %s", charge, date,
+             state->feed_in_debt ? "owed to the user" : "not owed");
+}
+
 static void read_state(struct daemon *daemon)
 {
     char message[512];
@@ -574,6 +640,7 @@ static void read_state(struct daemon *daemon)
 
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
+    say_found(&daemon->state);
     aggregator_init(&daemon->engine.aggregator, daemon->state.charge_Ah, daemon->state.charge_capacity_Ah);
     if (daemon->state.learned.usable > 0 &&
         !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))
@@ -635,6 +702,7 @@ int daemon_run(const struct daemon_options *options)
     uv_loop_init(&daemon->loop);
     if (!engine_init(&daemon->engine, &config, on_set, daemon))
         goto out_of_memory;
+    daemon->engine.shows_pages = true;
     read_state(daemon);
     if (!build(daemon))
         goto out_of_memory;

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -16,13 +17,18 @@ bool engine_init(struct engine *engine, const struct config *config, items_set_f
     engine->inputs = inputs_new();
     engine->items = items_new(set, ctx);
     engine->outputs = engine->items ? outputs_new(engine->items) : NULL;
+    engine->pages = engine->items ? pages_new(engine->items) : NULL;
+    engine->turn_s = NAN;
+    for (size_t i = 0; i < OUTPUTS_PACKS_MAX; i++)
+        engine->heard_s[i] = NAN;
     devices_init(&engine->devices, &engine->config, engine->inputs);
-    return engine->inputs && engine->outputs;
+    return engine->inputs && engine->outputs && engine->pages;
 }
 
 void engine_free(struct engine *engine)
 {
     devices_clear(&engine->devices);
+    pages_free(engine->pages);
     outputs_free(engine->outputs);
     items_free(engine->items);
     inputs_free(engine->inputs);
@@ -186,10 +192,14 @@ enum engine_news engine_value(struct engine *engine, struct device *device, int 
 
 bool engine_settled(struct engine *engine, struct device *device, bool first)
 {
+    enum device_role before = device->role;
+
     if (first)
         device->scanned = device->identity_changed = true;
     if (!devices_settle(&engine->devices, device))
         return false;
+    if (device->role == ROLE_NOT_IN_BANK && before != ROLE_NOT_IN_BANK)
+        report_not_in_bank(device);
     engine->packs_changed = true;
     return true;
 }
@@ -205,17 +215,53 @@ void engine_stale(struct engine *engine, struct device *device, bool stale)
 
 /* ---- one pass ---- */
 
-static void show_packs(struct engine *engine)
+/* What the pack in this slot says, and for how long it has been silent; one that is missing may still have
+ * its service on the bus. */
+static void show_page(struct engine *engine, size_t slot, double now_s)
 {
-    for (size_t i = 0; i < engine->roster.count; i++) {
-        const struct roster_entry *entry = &engine->roster.entry[i];
-        struct outputs_pack pack = {"", "", "", ""};
+    const struct roster_entry *entry = &engine->roster.entry[slot];
+    const struct device *device = entry->used ? devices_find(&engine->devices, entry->service) : NULL;
+
+    if (!entry->used)
+        engine->heard_s[slot] = NAN;
+    else if (device)
+        engine->heard_s[slot] = device->heard_s;
+    pages_set_values(engine->pages, slot, device ? &device->pack : NULL, now_s - engine->heard_s[slot]);
+}
+
+/* A few in each turn: nobody looks at them more often, and a burst of them all would delay what matters. */
+static void show_pages(struct engine *engine, double now_s)
+{
+    if (!engine->shows_pages || now_s - engine->turn_s < PAGES_TURN_S)
+        return;
+    engine->turn_s = now_s;
+    engine->turns++;
+    for (size_t slot = 0; slot < engine->roster.count; slot++) {
+        if (pages_is_turn(engine->pages, slot, engine->turns))
+            show_page(engine, slot, now_s);
+    }
+}
+
+static void show_packs(struct engine *engine, double now_s)
+{
+    for (size_t slot = 0; slot < engine->roster.count; slot++) {
+        const struct roster_entry *entry = &engine->roster.entry[slot];
+        struct pages_pack pack = {"", "", "", false};
 
         if (entry->used)
-            pack = (struct outputs_pack){entry->service, entry->name, entry->serial,
-                                         entry->present ? "online" : "missing"};
-        outputs_set_pack(engine->outputs, i, &pack);
+            pack = (struct pages_pack){entry->service, entry->name, entry->serial, entry->present};
+        pages_set_pack(engine->pages, slot, &pack);
+        if (engine->shows_pages)
+            show_page(engine, slot, now_s);
     }
+}
+
+bool engine_request(struct engine *engine, double id)
+{
+    if (!pages_request(engine->pages, id))
+        return false;
+    engine->turn_s = NAN; /* it is shown with the next step */
+    return true;
 }
 
 static void on_roster_event(void *ctx, enum roster_event event, const struct roster_entry *entry,
@@ -234,7 +280,7 @@ static void look_at_roster(struct engine *engine, double now_s)
         return;
     engine->packs_changed = false;
     if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine)) {
-        show_packs(engine);
+        show_packs(engine, now_s);
         if (engine->config.send_cell_voltages)
             outputs_forget_cells(engine->outputs);
     }
@@ -282,6 +328,26 @@ static void look_for_contradictions(struct engine *engine, const struct aggregat
     }
 }
 
+/* Packs that BANK names and that were never here. */
+static void miss_packs_of_bank(const struct engine *engine, struct aggregator_input *in)
+{
+    const struct shape *shape = &engine->config.shape;
+    bool here[SHAPE_PACKS_MAX] = {false};
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        const struct pack_reading *reading = &in->packs[i]->reading;
+        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+
+        if (place >= 0)
+            here[place] = true;
+    }
+    for (size_t i = 0; i < shape->packs && !in->lost.name[0]; i++) {
+        if (!here[i])
+            snprintf(in->lost.name, sizeof in->lost.name, "%s", shape->pack[i]);
+    }
+    in->packs_missing = shape->packs - in->pack_count;
+}
+
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX];
@@ -289,6 +355,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     struct source absent[DEVICES_ABSENT_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
+    bool cells_have_room = true;
     struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
 
     look_at_roster(engine, now_s);
@@ -302,14 +369,18 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
         roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);
+    if (in.pack_count + in.packs_missing < engine->config.shape.packs)
+        miss_packs_of_bank(engine, &in);
     in.low_soc = system && system->low_soc > 0;
     in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
     aggregator_step(&engine->aggregator, &engine->config, &in, &engine->aggregate);
 
     outputs_set(engine->outputs, &engine->aggregate);
     if (engine->config.send_cell_voltages)
-        outputs_set_cells(engine->outputs, packs, in.pack_count);
+        cells_have_room = outputs_set_cells(engine->outputs, packs, in.pack_count);
+    report_room(&engine->report, devices_count_members(&engine->devices), cells_have_room);
     look_for_contradictions(engine, &in);
+    show_pages(engine, now_s);
     return true;
 }
 
@@ -317,17 +388,24 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
 
 size_t engine_packs_needed(const struct engine *engine)
 {
-    return engine->config.nr_of_batteries == CONFIG_NOT_SET ? 1 : (size_t)engine->config.nr_of_batteries;
+    size_t named = engine->config.shape.packs;
+
+    if (engine->config.nr_of_batteries != CONFIG_NOT_SET)
+        return (size_t)engine->config.nr_of_batteries;
+    return named > 0 ? named : 1;
 }
 
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown)
 {
+    bool complete = engine->aggregate.bank.packs >= 1; /* of strings: one of them */
+
     if (!shown) {
         engine->all_lost_s = NAN;
-        return engine->aggregate.packs_online >= (double)engine_packs_needed(engine) ? ENGINE_ENTER
-                                                                                     : ENGINE_STAY;
+        if (engine->config.shape.strings == 0 || engine->config.nr_of_batteries != CONFIG_NOT_SET)
+            complete = complete && engine->aggregate.packs_online >= (double)engine_packs_needed(engine);
+        return complete ? ENGINE_ENTER : ENGINE_STAY;
     }
-    if (engine->aggregate.packs_online >= 1) {
+    if (complete) {
         engine->all_lost_s = NAN;
         return ENGINE_STAY;
     }

@@ -14,12 +14,18 @@
 #include "venus/devices.h"
 #include "venus/inputs.h"
 #include "venus/outputs.h"
+#include "venus/pages.h"
 
 struct engine {
     struct config config;
     struct inputs *inputs;
     struct items *items; /* what is published */
     struct outputs *outputs;
+    struct pages *pages;
+    bool shows_pages; /* the caller wants them: replay does not, for they repeat what it reads */
+    double turn_s;    /* when pages were last looked at, and how often that was */
+    size_t turns;
+    double heard_s[OUTPUTS_PACKS_MAX]; /* of the pack in each slot; NAN = never */
     struct devices devices;
     struct roster roster;
     struct aggregator aggregator;
@@ -67,6 +73,9 @@ bool engine_settled(struct engine *engine, struct device *device, bool first);
 
 /* It says and answers nothing (any more), by the caller's clock. */
 void engine_stale(struct engine *engine, struct device *device, bool stale);
+
+/* /Battery/Request/Id is written: false when there is no such pack. */
+bool engine_request(struct engine *engine, double id);
 
 /* One pass: roster, aggregator_step, items. now_s is monotonic. False while no pack was ever there. */
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today);

@@ -6,6 +6,7 @@
 
 #include "commands/arguments.h"
 #include "commands/check.h"
+#include "commands/import.h"
 #include "commands/record.h"
 #include "commands/release.h"
 #include "commands/replay.h"
@@ -37,6 +38,7 @@ static const char usage[] =
     "  replay [FILE]      what the daemon would have published for a recording (FILE or stdin), on stdout\n"
     "  simulate           what would these settings do to a battery? (simulate --help)\n"
     "  release            return DC feed-in to the user, when the daemon that owes it does not run\n"
+    "  import [PATH]      the settings of a Python aggregator as a settings.ini, on stdout\n"
     "\n"
     "See battery-aggregator(1) and battery-aggregator-settings(5).\n";
 
@@ -125,7 +127,7 @@ static int take_option(struct arguments *arguments, int option, const char *valu
 
 static bool takes_file(const char *command)
 {
-    static const char *const commands[] = {"check", "replay", "record"};
+    static const char *const commands[] = {"check", "replay", "record", "import"};
 
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (command && strcmp(command, commands[i]) == 0)
@@ -177,7 +179,10 @@ static int run(const struct arguments *arguments)
         return command_record(&command);
     if (strcmp(arguments->command, "release") == 0)
         return command_release(&command);
-    return refuse("unknown command (check, status, record, replay, simulate or release)", arguments->command);
+    if (strcmp(arguments->command, "import") == 0)
+        return command_import(command.file);
+    return refuse("unknown command (check, status, record, replay, simulate, release or import)",
+                  arguments->command);
 }
 
 int main(int argc, char *argv[])

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TIME_LARGEST_S 1e11             /* the year 5138: later ones are no time, and no calendar has them */
 #define WHOLE_EXACT (UINT64_C(1) << 53) /* up to here a double holds every whole number */
 
 enum { DIGITS_EXACT = 15, DIGITS_ALL = 17, PLAIN_LENGTH = 18 };
@@ -109,9 +110,10 @@ static const char *parse_time(char *line, char *tab, struct recording_line *out)
 
     if (length > 0 && length == out->time_length && memcmp(line, out->time_text, length) == 0)
         return NULL;
-    if (length >= RECORDING_TIME_MAX || !parse_number(line, tab, &out->time_s) || !isfinite(out->time_s)) {
+    if (length >= RECORDING_TIME_MAX || !parse_number(line, tab, &out->time_s) ||
+        !(fabs(out->time_s) <= TIME_LARGEST_S)) {
         out->time_length = 0;
-        return "the time is no number";
+        return "the time is no number of seconds since 1970";
     }
     memcpy(out->time_text, line, length + 1);
     out->time_length = length;

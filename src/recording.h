@@ -39,7 +39,7 @@ struct recording_line {
 };
 
 /* Parses one line of length bytes (without its end; line[length] is overwritten). NULL, or what is wrong
- * with it ("the time is no number"); out is half filled then. */
+ * with it ("a path begins with /"); out is half filled then. */
 const char *recording_parse(char *line, size_t length, struct recording_line *out);
 
 /* Writes a value: a number in the fewest digits that read back the same, a quoted text with \\, \", \t, \n

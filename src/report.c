@@ -57,14 +57,21 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
     }
 }
 
+void report_not_in_bank(const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+
+    log_warning(
+        "%s is not in BANK and is left out: it is called \"%s\", its serial is \"%s\", its instance %.0f",
+        device->service, reading->custom_name, reading->serial, reading->device_instance);
+}
+
 /* "2 of 3 packs are complete; com.victronenergy.battery.ttyUSB2 lacks /Soc" */
 static void describe_waiting(const struct devices *devices, size_t needed, char *text, size_t size)
 {
-    size_t complete = 0;
+    size_t complete = devices_count_members(devices);
     size_t used;
 
-    for (size_t i = 0; i < devices->count; i++)
-        complete += devices->device[i]->member;
     used = (size_t)snprintf(text, size, "%zu of %zu pack%s complete", complete, needed,
                             needed == 1 ? " is" : "s are");
     for (size_t i = 0; i < devices->count && used < size; i++) {
@@ -139,10 +146,27 @@ void report_contradiction(const char *who, enum contradiction_kind kind, const s
     };
 
     if (stands)
-        log_warning("%s: %s is %.3f %s, %s %.3f %s (%s%s)", who, text[kind].one, found->one, text[kind].unit,
-                    text[kind].other, found->other, text[kind].unit, text[kind].remedy, detail);
+        log_warning("%s contradicts itself: %s is %.3f %s, but %s is %.3f %s (%s%s)", who, text[kind].one,
+                    found->one, text[kind].unit, text[kind].other, found->other, text[kind].unit,
+                    text[kind].remedy, detail);
     else
         log_info("%s: %s and %s agree again", who, text[kind].one, text[kind].other);
+}
+
+void report_room(struct report *report, size_t packs, bool cells_have_room)
+{
+    bool too_many = packs > OUTPUTS_PACKS_MAX;
+
+    if (too_many && !report->too_many_packs)
+        log_error(
+            "%zu packs are here, and only %d are led: limits and currents are of those alone. Is each of "
+            "them a battery of yours?",
+            packs, OUTPUTS_PACKS_MAX);
+    report->too_many_packs = too_many;
+    if (!cells_have_room && !report->too_many_cells)
+        log_warning("So many cells were shown, or under so many names, that some have no place: they are not "
+                    "shown until the next start");
+    report->too_many_cells = !cells_have_room;
 }
 
 /* Source of the bank current. */
@@ -243,6 +267,13 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
         log_warning(
             "Somebody turned DC feed-in on while a cell is in danger: it goes off again, and comes back "
             "when the cells are calm");
+    if (aggregate->feed_in.alarm && !report->feed_in_alarm)
+        log_error(
+            "DC feed-in cannot be set: com.victronenergy.settings refuses or does not answer. It is tried "
+            "again; CCL and CVL do what they can meanwhile");
+    else if (!aggregate->feed_in.alarm && report->feed_in_alarm)
+        log_info("DC feed-in can be set again");
+    report->feed_in_alarm = aggregate->feed_in.alarm;
     if ((int)guard->state == report->feed_in_state)
         return;
     if (guard->state == FEED_IN_HOLDING)
@@ -253,6 +284,29 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
     else
         log_info("DC feed-in is on again");
     report->feed_in_state = (int)guard->state;
+}
+
+/* Packs in series that hold different charge, or whose currents, which are one, are measured as two. */
+static void say_strings(struct report *report, const struct config *config,
+                        const struct aggregator *aggregator)
+{
+    for (size_t i = 0; i < config->shape.strings; i++) {
+        const struct series *string = &aggregator->string[i];
+        const struct contradiction *currents = &string->currents;
+
+        if (string->apart != report->strings_apart[i] && string->apart)
+            log_warning(
+                "The packs of string \"%s\" are %.1f Ah apart, \"%s\" is the emptiest. No BMS balances "
+                "across packs: charge that one alone",
+                string->pack.name, string->apart_Ah, string->member[string->emptiest]->name);
+        else if (string->apart != report->strings_apart[i])
+            log_info("The packs of string \"%s\" are together again", string->pack.name);
+        if (string->currents_watch.stands && !report->strings_currents[i])
+            log_warning("The packs of string \"%s\" measure %.1f A and %.1f A of one current: calibrate them",
+                        string->pack.name, currents->one, currents->other);
+        report->strings_apart[i] = string->apart;
+        report->strings_currents[i] = string->currents_watch.stands;
+    }
 }
 
 static void say_balancing(struct report *report, const struct aggregator *aggregator)
@@ -275,6 +329,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_charge(aggregate, aggregate->charge_gap_s);
     say_feed_in(report, aggregator, aggregate);
     say_balancing(report, aggregator);
+    say_strings(report, config, aggregator);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

@@ -13,6 +13,7 @@ enum { REPORT_WAITING_MAX = 256, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S 
 
 /* What was said last. Zero-initialised. */
 struct report {
+    bool strings_apart[SHAPE_STRINGS_MAX], strings_currents[SHAPE_STRINGS_MAX];
     char waiting[REPORT_WAITING_MAX];
     char current[BANK_ID_MAX];
     bool current_said;
@@ -21,14 +22,19 @@ struct report {
         double value;
         double time_s;
     } limit[3];
-    int feed_in_state;   /* enum feed_in_state */
-    int balancing_state; /* enum balancing_state */
-    double period_s;     /* when the periodic line was written last */
+    int feed_in_state;                   /* enum feed_in_state */
+    bool feed_in_alarm;                  /* it was said that it cannot be set */
+    int balancing_state;                 /* enum balancing_state */
+    bool too_many_packs, too_many_cells; /* said */
+    double period_s;                     /* when the periodic line was written last */
 };
 
 /* A pack joined, left, returned, ... */
 void report_pack(enum roster_event event, const struct roster_entry *entry, const struct device *device,
                  const struct devices *devices);
+
+/* A battery that could be a pack but is not named in BANK. */
+void report_not_in_bank(const struct device *device);
 
 /* What we wait for before the bank can be shown. Call it once a second; it speaks at the change. */
 void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown);
@@ -40,6 +46,9 @@ void report_implausible(const struct inputs *inputs, struct device *device, int 
 /* Two numbers that should be one differ, or agree again. detail: more of what to do, "" = nothing. */
 void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
                           bool stands, const char *detail);
+
+/* More than there is room for: said once, while it is so. */
+void report_room(struct report *report, size_t packs, bool cells_have_room);
 
 /* Source of the current, anchors of the counter, limits with their reason, and the periodic line. */
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,

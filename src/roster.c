@@ -35,6 +35,20 @@ static struct roster_entry *find(struct roster *roster, const struct device *dev
     return NULL;
 }
 
+/* Of those who are away the one that has been so for longest; NULL = none is. */
+static struct roster_entry *find_longest_gone(struct roster *roster)
+{
+    struct roster_entry *longest = NULL;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (entry->used && !entry->present && (!longest || entry->gone_s < longest->gone_s))
+            longest = entry;
+    }
+    return longest;
+}
+
 /* A free slot, or a new one; NULL when the roster is full. */
 static struct roster_entry *find_free(struct roster *roster)
 {
@@ -58,7 +72,11 @@ static bool note_member(struct roster *roster, const struct device *device, rost
     if (!entry) {
         entry = find_free(roster);
         if (!entry)
+            entry = find_longest_gone(roster);
+        if (!entry)
             return false;
+        if (entry->used)
+            event(ctx, ROSTER_FORGOTTEN, entry, NULL);
         memset(entry, 0, sizeof *entry);
         what = ROSTER_JOINED;
     } else if (entry->present) {

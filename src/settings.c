@@ -108,7 +108,7 @@ static void say_not_allowed(struct reader *reader, const struct key *key, const 
 
 static void say_unknown(struct reader *reader, const char *name)
 {
-    const struct key *nearest = settings_nearest_key(name);
+    const struct key *nearest = reader->findings < FINDINGS_MAX ? settings_nearest_key(name) : NULL;
 
     if (!*name)
         say(reader, SETTINGS_ERROR, reader->line, "the name before '=' is missing");

@@ -30,6 +30,25 @@ const struct key settings_keys[] = {
     {bank, "NR_OF_MPPTS", NULL, KEY_COUNT, AT(nr_of_mppts), 0, 0, 64, "", "",
      "Solar chargers that count for the bank current. Empty: all that are found."},
 
+    {bank, "BANK", NULL, KEY_SHAPE, AT(shape), 0, 0, 0, "", "",
+     "How the packs are wired: + in series, | in parallel, each by its name, its serial or # and its "
+     "instance: "
+     "(A + B) | (C + D), or \"House 1\" | #289. Empty: all that are found, in parallel."},
+    {bank, "CURRENT_SHARING", NULL, KEY_CHOICE, AT(current_sharing), 0, 0, 0,
+     "count, capacity, resistance or measured", "capacity",
+     "What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the same, as "
+     "dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: by what their voltages "
+     "tell "
+     "of it, capacity until that is known. measured: as it was in the last minutes. Whatever this says, the "
+     "bank's limit falls while a pack is measured above 95 % of its own."},
+    {bank, "BLOCKED_PACK", NULL, KEY_CHOICE, AT(blocked_pack), 0, 0, 0, "stop or exclude", "stop",
+     "When a pack blocks charging (it is cold, it is full). stop: CCL is 0, as dbus-aggregate-batteries has "
+     "it. exclude: the others go on with limits of their own. The same for discharging and DCL."},
+    {bank, "BLOCK_REJOIN_DIFF", NULL, KEY_REAL, AT(block_rejoin_diff_V), 0, 0.02, 5, "V", "0.2",
+     "With exclude: a pack whose voltage differs by more than this (for 16 cells in series) when it blocks "
+     "no "
+     "more is waited for, with low limits, until they meet."},
+
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
      "A pack that has said nothing for half of this is asked; one that has not answered by then is lost: its "
      "limits no longer hold, the others lead on, and there is an alarm."},
@@ -241,7 +260,8 @@ static size_t distance(const char *a, const char *b)
 const struct key *settings_nearest_key(const char *name)
 {
     const struct key *nearest = NULL;
-    size_t shortest = strlen(name) < DISTANCE_MAX ? strlen(name) : DISTANCE_MAX + 1;
+    size_t half = strlen(name) / 2 + 1; /* "nan" is no BANK */
+    size_t shortest = half < DISTANCE_MAX ? half : DISTANCE_MAX + 1;
 
     for (size_t i = 0; i < settings_key_count; i++) {
         const struct key *key = &settings_keys[i];
@@ -319,6 +339,9 @@ const char *settings_key_range(const struct key *key, char *buf, size_t size)
     case KEY_CURVE_Y:
         snprintf(buf, size, "as many numbers of ");
         append_bounds(key, buf, size);
+        break;
+    case KEY_SHAPE:
+        snprintf(buf, size, "packs with + and | between them");
         break;
     case KEY_SHUNTS:
         snprintf(buf, size, "True, False or a list of up to %d instances or names", CONFIG_NAMES_MAX);

@@ -20,6 +20,7 @@ enum key_type {
     KEY_MONTHS,      /* double[12] */
     KEY_CURVE_X,     /* struct curve: its voltages; empty: computed */
     KEY_CURVE_Y,     /* struct curve: its shares */
+    KEY_SHAPE,       /* struct shape */
     KEY_SHUNTS,      /* no, all, or a list of instances or names */
     KEY_TEXTS,       /* struct pattern_list, of texts */
     KEY_PACKS,       /* struct pattern_list, of packs */

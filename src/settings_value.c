@@ -27,7 +27,7 @@ bool settings_value_is_names(const struct key *key)
 bool settings_value_is_text(const struct key *key)
 {
     return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS ||
-           settings_value_is_names(key);
+           key->type == KEY_SHAPE || settings_value_is_names(key);
 }
 
 static const char *skip_space(const char *text)
@@ -340,6 +340,8 @@ const char *settings_value_store(const struct key *key, const char *text, struct
     case KEY_CURVE_X:
     case KEY_CURVE_Y:
         return store_numbers(key, text, config, member, points, wrong);
+    case KEY_SHAPE:
+        return shape_parse(text, member, wrong);
     case KEY_SHUNTS:
         return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
     case KEY_TEXTS:

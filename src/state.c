@@ -150,6 +150,7 @@ int state_write(const char *directory, const struct state *state)
     add_date(content, "seen", state->seen_day);
     add_number(content, "feed_in_debt", state->feed_in_debt);
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
+    add_number(content, "feed_in_seen_s", state->feed_in_seen_s);
     add_learned(content, state->learned);
     return replace_file(directory, STATE_FILE, content, strlen(content));
 }
@@ -379,6 +380,7 @@ static bool take_number(struct state *state, const char *name, const char *value
         {"balancing_age_days", 1e5, false, &state->balancing_age_days, NULL, NULL},
         {"feed_in_debt", 1, true, NULL, NULL, &state->feed_in_debt},
         {"feed_in_held_s", 1e9, false, &state->feed_in_held_s, NULL, NULL},
+        {"feed_in_seen_s", 1e11, false, &state->feed_in_seen_s, NULL, NULL},
     };
     double number;
 

@@ -22,7 +22,8 @@ struct state {
     int balancing_day_of_year; /* 1..366 from a file of the Python service, while we have no date; 0 = none */
 
     bool feed_in_debt;     /* we turned DC feed-in off, and owe its return */
-    double feed_in_held_s; /* how long that lasts already */
+    double feed_in_held_s; /* how long that lasted already ... */
+    double feed_in_seen_s; /* ... at this time of the wall clock, seconds since the epoch; 0 = unknown */
 };
 
 /* What was found, for the log; the state is usable in every case. */

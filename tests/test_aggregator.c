@@ -213,6 +213,7 @@ static void no_limit_rises_because_a_pack_went(void **state)
 
     bench->pack[0].reading.charge_current_max_A = 10;
     bench->pack[0].reading.charge_voltage_max_V = 54;
+    bench->pack[0].reading.current_A = 5;
     pack_remember(&bench->pack[0]);
     step(bench, 0);
     assert_near(bench->out.limits.charge_current.value, 20, 1e-9);
@@ -227,6 +228,33 @@ static void no_limit_rises_because_a_pack_went(void **state)
     bench->in.packs_missing = 0;
     step(bench, 2);
     assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+}
+
+static void no_limit_rises_because_a_second_pack_went(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->in.pack_count = 3;
+    step(bench, 0);
+    bench->in.pack_count = 2; /* the third goes */
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    bench->pack[1].reading.charge_voltage_max_V = 54;
+    bench->pack[1].reading.charge_current_max_A = 0;
+    bench->pack[1].reading.discharge_current_max_A = 10;
+    step(bench, 2);
+    bench->in.pack_count = 1; /* and now the second, which blocked */
+    bench->in.packs_missing = 2;
+    step(bench, 3);
+    step(bench, 4);
+    assert_near(bench->out.limits.charge_voltage.value, 54, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 0, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 20, 1e-9);
+    bench->in.pack_count = 3;
+    bench->in.packs_missing = 0;
+    pack_make(&bench->pack[1], "B", 280, 60);
+    step(bench, 5);
+    assert_near(bench->out.limits.charge_current.value, 300, 1e-9);
 }
 
 static void lose_the_first(struct bench *bench)
@@ -327,6 +355,43 @@ static void with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_s
     assert_true(isnan(bench->out.soc_pct));
 }
 
+static void the_low_voltage_stands_while_no_pack_tells_it(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    assert_true(isnan(bench->out.bank.low_voltage_V)); /* nobody ever told it */
+    bench->pack[0].reading.low_voltage_V = 44.8;
+    bench->pack[1].reading.low_voltage_V = 46.4;
+    step(bench, 1);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->pack[0].reading.low_voltage_V = bench->pack[1].reading.low_voltage_V = NAN;
+    step(bench, 2);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->in.pack_count = 0;
+    step(bench, 3);
+    assert_near(bench->out.bank.low_voltage_V, 46.4, 1e-9);
+    bench->in.pack_count = 2;
+    bench->pack[0].reading.low_voltage_V = 45;
+    step(bench, 4);
+    assert_near(bench->out.bank.low_voltage_V, 45, 1e-9);
+}
+
+static void with_our_own_limits_the_low_voltage_is_that_of_the_cells_when_no_pack_has_one(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_charge_parameters = true;
+    step(bench, 0);
+    assert_near(bench->out.bank.low_voltage_V, 16 * 2.9, 1e-9);
+    bench->config.nr_of_cells_per_battery = 15;
+    step(bench, 1);
+    assert_near(bench->out.bank.low_voltage_V, 16 * 2.9, 1e-9); /* it stands */
+    bench->pack[1].reading.low_voltage_V = 44;
+    step(bench, 2);
+    assert_near(bench->out.bank.low_voltage_V, 44, 1e-9);
+}
+
 static void the_charge_is_due_once_in_its_precision(void **state)
 {
     struct bench *bench = *state;
@@ -360,6 +425,153 @@ static void a_reading_is_complete_when_the_bank_can_be_led_by_it(void **state)
     assert_false(pack_is_complete(&bench->config, reading, &missing));
 }
 
+static void what_a_reading_lacks_is_named(void **state)
+{
+    struct bench *bench = *state;
+    struct pack_reading *reading = &bench->pack[0].reading;
+    const struct {
+        double *number;
+        const char *path;
+    } needs[] = {
+        {&reading->voltage_V, "/Dc/0/Voltage"},
+        {&reading->current_A, "/Dc/0/Current"},
+        {&reading->soc_pct, "/Soc"},
+        {&reading->charge_voltage_max_V, "/Info/MaxChargeVoltage"},
+        {&reading->charge_current_max_A, "/Info/MaxChargeCurrent"},
+        {&reading->discharge_current_max_A, "/Info/MaxDischargeCurrent"},
+    };
+    const char *missing;
+
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        double kept = *needs[i].number;
+
+        *needs[i].number = NAN;
+        assert_false(pack_is_complete(&bench->config, reading, &missing));
+        assert_string_equal(missing, needs[i].path);
+        *needs[i].number = kept;
+    }
+}
+
+/* Our own charge control multiplies cells: how many there are must be known from somewhere. */
+static void our_own_control_needs_the_cells_and_their_number(void **state)
+{
+    struct bench *bench = *state;
+    struct pack_reading *reading = &bench->pack[0].reading;
+    const char *missing;
+
+    bench->config.own_charge_parameters = true;
+    reading->cells_in_series = NAN;
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/NrOfCellsPerBattery");
+    bench->config.nr_of_cells_per_battery = 16;
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+    bench->config.nr_of_cells_per_battery = CONFIG_NOT_SET;
+    reading->cell_V[15] = 3.3;
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+    reading->cell_voltage_max_V = reading->cell_voltage_min_V = reading->cell_V[15] = NAN;
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/MaxCellVoltage");
+}
+
+/* Led by one end of its cells alone, a pack would be charged without seeing the highest, or leave the bank
+ * without any limit. */
+static void our_own_control_needs_the_highest_and_the_lowest_cell(void **state)
+{
+    struct bench *bench = *state;
+    struct pack_reading *reading = &bench->pack[0].reading;
+    const char *missing;
+
+    bench->config.own_charge_parameters = true;
+    reading->cell_voltage_min_V = NAN;
+    assert_true(pack_reading_has_cells(reading));
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/MinCellVoltage");
+    reading->cell_voltage_min_V = 3.3;
+    reading->cell_voltage_max_V = NAN;
+    assert_true(pack_reading_has_cells(reading));
+    assert_false(pack_is_complete(&bench->config, reading, &missing));
+    assert_string_equal(missing, "/System/MaxCellVoltage");
+    reading->cell_V[0] = 3.3;
+    assert_true(pack_is_complete(&bench->config, reading, &missing));
+}
+
+/* Lets the bank rest with its lowest cell there, the user allowing it or not. The SoC that follows. */
+static double soc_with_lowest_cell(struct bench *bench, bool own, bool zero_soc, double lowest_V)
+{
+    aggregator_init(&bench->aggregator, NAN, NAN);
+    bench->config.own_soc = true;
+    bench->config.soc_method = SOC_REFERENCE;
+    bench->config.own_charge_parameters = own;
+    bench->config.zero_soc = zero_soc;
+    for (int i = 0; i < 2; i++) {
+        bench->pack[i].reading.cell_voltage_min_V = lowest_V;
+        pack_remember(&bench->pack[i]);
+    }
+    begin(bench);
+    for (int second = 1; second <= 120; second++)
+        step(bench, second);
+    return bench->out.soc_pct;
+}
+
+static void an_empty_cell_is_0_percent_only_where_the_user_allows_it(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.min_cell_voltage_soc_empty_V = 2.9;
+    bench->config.min_cell_voltage_V = 2.8;
+    assert_true(soc_with_lowest_cell(bench, false, true, 2.89) < 1);
+    assert_true(soc_with_lowest_cell(bench, false, true, 2.91) > 50);
+    assert_true(soc_with_lowest_cell(bench, false, false, 2.89) > 50);
+    assert_true(soc_with_lowest_cell(bench, true, true, 2.79) < 1);
+    assert_true(soc_with_lowest_cell(bench, true, true, 2.89) > 50);
+    assert_true(soc_with_lowest_cell(bench, true, false, 2.79) > 50);
+}
+
+static void time_to_go_is_known_while_the_bank_is_discharged_and_the_system_allows_it(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    begin(bench);
+    assert_true(isnan(bench->out.time_to_go_s)); /* it is charged */
+    bench->pack[0].reading.current_A = bench->pack[1].reading.current_A = -10;
+    step(bench, 1);
+    assert_near(bench->out.time_to_go_s, 3600 * bench->out.capacity_Ah / 20, 1);
+    bench->in.low_soc = true;
+    step(bench, 2);
+    assert_true(isnan(bench->out.time_to_go_s));
+}
+
+static void several_lost_packs_are_counted_in_the_reason(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->in.pack_count = 3;
+    step(bench, 0);
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 2;
+    strcpy(bench->in.lost.name, "B");
+    step(bench, 1);
+    assert_non_null(strstr(bench->out.limits.charge_current.reason, "2 packs are lost"));
+    bench->in.pack_count = 2;
+    bench->in.packs_missing = 1;
+    step(bench, 2);
+    assert_non_null(strstr(bench->out.limits.charge_current.reason, "\"B\" is lost"));
+}
+
+/* After a restart with a pack away nobody knows what the whole bank allowed: what is here decides. */
+static void a_bank_that_was_never_whole_has_the_limits_of_who_is_here(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, 0);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -377,13 +589,23 @@ int main(void)
         TEST(soc_is_never_0_for_want_of_data),
         TEST(a_nan_current_never_poisons_the_counter),
         TEST(no_limit_rises_because_a_pack_went),
+        TEST(no_limit_rises_because_a_second_pack_went),
         TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),
         TEST(pack_lost_hold_waits_for_the_grace_and_stop_does_not),
         TEST(nobody_balances_a_bank_of_which_a_pack_is_not_seen),
         TEST(a_missing_pack_is_an_alarm_and_an_offline_module),
         TEST(with_all_packs_gone_the_currents_are_0_and_the_last_charge_voltage_stands),
+        TEST(the_low_voltage_stands_while_no_pack_tells_it),
+        TEST(with_our_own_limits_the_low_voltage_is_that_of_the_cells_when_no_pack_has_one),
         TEST(the_charge_is_due_once_in_its_precision),
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
+        TEST(what_a_reading_lacks_is_named),
+        TEST(our_own_control_needs_the_cells_and_their_number),
+        TEST(our_own_control_needs_the_highest_and_the_lowest_cell),
+        TEST(an_empty_cell_is_0_percent_only_where_the_user_allows_it),
+        TEST(time_to_go_is_known_while_the_bank_is_discharged_and_the_system_allows_it),
+        TEST(several_lost_packs_are_counted_in_the_reason),
+        TEST(a_bank_that_was_never_whole_has_the_limits_of_who_is_here),
     };
 
     return cmocka_run_group_tests_name("aggregator", tests, NULL, NULL);

@@ -176,6 +176,20 @@ static const struct merged {
     MERGED(charged_energy_kWh, SUM, true),
     MERGED(discharged_energy_kWh, SUM, true),
     MERGED(drawn_Ah, SUM, true),
+    MERGED(charge_request, HIGHEST, false),
+    MERGED(history.deepest_discharge_Ah, SUM, true),
+    MERGED(history.last_discharge_Ah, SUM, true),
+    MERGED(history.average_discharge_Ah, SUM, true),
+    MERGED(history.full_discharges, HIGHEST, false),
+    MERGED(history.since_full_s, HIGHEST, false),
+    MERGED(history.voltage_min_V, LOWEST, false),
+    MERGED(history.voltage_max_V, HIGHEST, false),
+    MERGED(history.cell_voltage_min_V, LOWEST, false),
+    MERGED(history.cell_voltage_max_V, HIGHEST, false),
+    MERGED(history.temperature_min_C, LOWEST, false),
+    MERGED(history.temperature_max_C, HIGHEST, false),
+    MERGED(history.low_voltage_alarms, SUM, true),
+    MERGED(history.high_voltage_alarms, SUM, true),
     MERGED(cell_voltage_max_V, HIGHEST, false), /* the value of an extreme stands first in it */
     MERGED(cell_voltage_min_V, LOWEST, false),
     MERGED(cell_temperature_max_C, HIGHEST, false),
@@ -316,7 +330,7 @@ static void a_limit_is_that_of_the_pack_whose_share_meets_it_first(void **state)
     allow(0, 54, 140, 140);
     allow(1, 54, 100, 100);
     packs_remember(&packs);
-    limits_merge(&config, packs.list, 2, share, &limits);
+    limits_merge(&config, packs.list, 2, &(struct limit_shares){share, share}, &limits);
     assert_near(limits.charge_current.value, 140 * 380.0 / 280, 1e-9);
 }
 

@@ -27,12 +27,17 @@ static enum engine_news say_text(struct bench *bench, const char *path, const ch
                         &value);
 }
 
-static void step(struct bench *bench)
+static void step_at(struct bench *bench, double now_s)
 {
     const struct calendar today = {true, 20000, 6};
 
+    assert_true(engine_step(&bench->engine, now_s, &today));
+}
+
+static void step(struct bench *bench)
+{
     engine_settled(&bench->engine, bench->device, !bench->device->scanned);
-    assert_true(engine_step(&bench->engine, 1, &today));
+    step_at(bench, 1);
 }
 
 static int setup(void **state)
@@ -160,6 +165,51 @@ static void a_pack_that_contradicts_itself_is_found_out_in_time(void **state)
     }
 }
 
+static double shown(const struct bench *bench, const char *path)
+{
+    int item = items_find(bench->engine.items, path);
+
+    return item < 0 ? NAN : items_value(bench->engine.items, item).number;
+}
+
+static void the_page_of_a_pack_follows_it_in_turns(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(isnan(shown(bench, "/Battery/1/Soc"))); /* nobody wanted pages */
+    bench->engine.shows_pages = true;
+    step_at(bench, 2);
+    assert_near(shown(bench, "/Battery/1/Soc"), 50, 0);
+    say(bench, "/Soc", 55);
+    step_at(bench, 2.9);
+    assert_near(shown(bench, "/Battery/1/Soc"), 50, 0);
+    step_at(bench, 3.1);
+    assert_near(shown(bench, "/Battery/1/Soc"), 55, 0);
+    say(bench, "/Soc", 60);
+    assert_false(engine_request(&bench->engine, 2));
+    assert_true(engine_request(&bench->engine, 1));
+    step_at(bench, 3.2); /* whoever asks does not wait */
+    assert_near(shown(bench, "/Battery/1/Soc"), 60, 0);
+}
+
+static void the_age_of_a_pack_goes_on_when_it_is_lost_and_when_its_service_goes(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->engine.shows_pages = true;
+    bench->device->heard_s = 1;
+    step_at(bench, 32);
+    assert_near(shown(bench, "/Battery/1/Age"), 30, 0);
+    engine_stale(&bench->engine, bench->device, true);
+    step_at(bench, 42);
+    assert_near(shown(bench, "/Battery/1/Age"), 40, 0);
+    assert_true(isnan(shown(bench, "/Battery/1/Soc")));
+    assert_near(shown(bench, "/Battery/1/Alarm"), 1, 0);
+    engine_gone(&bench->engine, bench->device);
+    step_at(bench, 72);
+    assert_near(shown(bench, "/Battery/1/Age"), 60, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +218,8 @@ int main(void)
         TEST(with_own_control_a_cell_that_lowers_a_limit_is_urgent),
         TEST(other_settings_act_and_what_is_known_stays),
         TEST(names_of_services_hold_from_the_next_start),
+        TEST(the_page_of_a_pack_follows_it_in_turns),
+        TEST(the_age_of_a_pack_goes_on_when_it_is_lost_and_when_its_service_goes),
         TEST(an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_count_is_not),
         TEST(a_pack_that_contradicts_itself_is_found_out_in_time),
     };

@@ -6,6 +6,7 @@
 
 #include "core/aggregator.h"
 #include "venus/outputs.h"
+#include "venus/pages.h"
 
 enum { PACKS = 16, CELLS = 16, ROUNDS = 10000 };
 
@@ -50,6 +51,7 @@ struct bench {
     int current;
     struct items *items;
     struct outputs *outputs;
+    struct pages *pages;
     struct aggregator aggregator;
     struct aggregate aggregate;
     size_t changes;
@@ -71,6 +73,9 @@ static void bench_init(struct bench *bench, struct world *world)
     bench->current = paths_find(paths, "/Dc/0/Current");
     bench->items = items_new(NULL, NULL);
     bench->outputs = outputs_new(bench->items);
+    bench->pages = pages_new(bench->items);
+    for (size_t i = 0; i < PACKS; i++)
+        pages_set_pack(bench->pages, i, &(struct pages_pack){bench->device[i]->service, "A", "", true});
     aggregator_init(&bench->aggregator, NAN, NAN);
 }
 
@@ -96,6 +101,8 @@ static void update(struct bench *bench, struct world *world, int round)
     outputs_set(bench->outputs, &bench->aggregate);
     if (world->config.send_cell_voltages)
         outputs_set_cells(bench->outputs, packs, in.pack_count);
+    for (size_t i = 0; i < PACKS; i++)
+        pages_set_values(bench->pages, i, packs[i], round);
     bench->changes += items_take_changes(bench->items, NULL, NULL);
 }
 
@@ -113,6 +120,7 @@ static void run(struct world *world)
         update(&bench, world, round);
     assert_true(bench.changes > ROUNDS); /* and there was something to do */
     assert_int_equal(allocations - at_start, 0);
+    pages_free(bench.pages);
     outputs_free(bench.outputs);
     items_free(bench.items);
 }

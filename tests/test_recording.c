@@ -120,6 +120,8 @@ static void a_wrong_line_is_told_by_its_part(void **state)
                  {"\ts\t/p\t1", "time"},
                  {"inf\ts\t/p\t1", "time"},
                  {"nan\ts\t/p\t1", "time"},
+                 {"1e300\ts\t/p\t1", "time"},
+                 {"-1e12\ts\t/p\t1", "time"},
                  {"1\t\t/p\t1", "service is empty"},
                  {"1\ts\tp\t1", "begins with /"},
                  {"1\ts\t\tmaybe", "here, gone"},

@@ -296,6 +296,18 @@ static void services_that_nobody_reads_are_no_news(void **state)
     assert_int_equal(count(replayed->said, "/System/NrOfBatteries\t"), 1);
 }
 
+static void the_pages_of_the_packs_do_not_repeat_the_recording(void **state)
+{
+    struct replayed *replayed = *state;
+
+    run(replayed, "");
+    say(replayed, pack_at(NOON_S, PACK, 3.3));
+    assert_int_equal(finish(replayed), 0);
+    assert_int_equal(count(replayed->said, "/Battery/1/Name\t"), 1);
+    assert_int_equal(count(replayed->said, "/Battery/1/Soc\t"), 0);
+    assert_int_equal(count(replayed->said, "/Battery/1/Cell/"), 0);
+}
+
 static void the_same_recording_gives_the_same_result(void **state)
 {
     struct replayed *replayed = *state;
@@ -327,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(feed_in_is_written_where_the_world_can_read_it, start, stop),
         cmocka_unit_test_setup_teardown(a_wrong_line_is_left_out_and_the_rest_goes_on, start, stop),
         cmocka_unit_test_setup_teardown(services_that_nobody_reads_are_no_news, start, stop),
+        cmocka_unit_test_setup_teardown(the_pages_of_the_packs_do_not_repeat_the_recording, start, stop),
         cmocka_unit_test_setup_teardown(the_same_recording_gives_the_same_result, start, stop),
     };
 

@@ -2,6 +2,8 @@
 #include "fixture.h"
 #include "roster.h"
 
+#include <stdio.h>
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 struct heard {
@@ -167,6 +169,34 @@ static void nobody_is_forgotten_while_all_are_away(void **state)
     assert_int_equal(roster_missing(&roster), 1);
 }
 
+/* A service with a new serial each time must not keep the packs that come later from being noticed. */
+static void in_a_full_roster_the_newcomer_has_the_place_of_the_longest_gone(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack;
+    char serial[16];
+
+    arrive_pack(world, "com.victronenergy.battery.house", 1, "House", "H");
+    for (int i = 0; i < OUTPUTS_PACKS_MAX - 1; i++) {
+        snprintf(serial, sizeof serial, "S%d", i);
+        pack = arrive_pack(world, "com.victronenergy.battery.changing", 2, serial, serial);
+        look(world, &roster, 64, 2.0 * i, &heard);
+        devices_remove(&world->devices, pack);
+        look(world, &roster, 64, 2.0 * i + 1, &heard);
+    }
+    assert_int_equal(roster_missing(&roster), OUTPUTS_PACKS_MAX - 1);
+    arrive_pack(world, "com.victronenergy.battery.new", 3, "New", "N");
+    look(world, &roster, 64, 1000, &heard);
+    assert_int_equal(heard.forgotten, 1);
+    assert_int_equal(heard.joined, 1);
+    assert_int_equal(roster_missing(&roster), OUTPUTS_PACKS_MAX - 2);
+    assert_string_equal(roster.entry[0].serial, "H");
+    assert_string_equal(roster.entry[1].serial, "N");
+    assert_string_equal(roster.entry[2].serial, "S1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +208,7 @@ int main(void)
         TEST(a_missing_pack_is_waited_for_without_end_when_a_number_is_set),
         TEST(a_pack_that_the_settings_exclude_is_not_missing),
         TEST(nobody_is_forgotten_while_all_are_away),
+        TEST(in_a_full_roster_the_newcomer_has_the_place_of_the_longest_gone),
     };
 
     return cmocka_run_group_tests_name("roster", tests, NULL, NULL);

@@ -408,7 +408,8 @@ static void a_config_ini_of_4_x_reads_unchanged(void **state)
 
 static void every_key_of_the_table_stands_in_that_config_ini_but_ours(void **state)
 {
-    static const char ours[] = "SOC_METHOD UPDATE_COALESCE STALE_AFTER PACK_LOST LOST_GRACE CVL_CONTROL "
+    static const char ours[] = "BANK CURRENT_SHARING BLOCKED_PACK BLOCK_REJOIN_DIFF SOC_METHOD "
+                               "UPDATE_COALESCE STALE_AFTER PACK_LOST LOST_GRACE CVL_CONTROL "
                                "FEED_IN_RETURN FEED_IN_MIN_HOLD PACKS IGNORE CURRENT_SOURCES PACK_SHUNT";
 
     (void)state;
@@ -745,6 +746,82 @@ static void sources_that_count_twice_by_the_settings_are_told(void **state)
     expect_only(bench, text, SETTINGS_NOTE, "Write +dcdc if its output charges the bank");
     expect_only(bench, "CURRENT_SOURCES = vebus\n", SETTINGS_NOTE, "CURRENT_SOURCES has no effect");
     expect_only(bench, "PACKS = A\nBATTERY_PRODUCT_NAME = B\n", SETTINGS_NOTE, "while PACKS names the packs");
+}
+
+static void a_choice_is_one_of_its_words_and_no_other(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_good(bench, "PACK_LOST = Hold\nSOC_METHOD = reference\n");
+    assert_int_equal(bench->config.pack_lost, PACK_LOST_HOLD);
+    assert_int_equal(bench->config.soc_method, SOC_REFERENCE);
+    expect_error(bench, "PACK_LOST = sometimes\n",
+                 "none of the words that are known. Allowed: degrade, hold or stop");
+    expect_error(bench, "PACK_LOST = hol\n", "PACK_LOST = 'hol'");
+    expect_error(bench, "PACK_LOST = holds\n", "PACK_LOST = 'holds'");
+    expect_error(bench, "PACK_LOST = or\n", "PACK_LOST = 'or'");
+    expect_error(bench, "PACK_LOST =\n", "PACK_LOST = ''");
+}
+
+static void the_name_of_a_shunt_is_taken_whole_or_not_at_all(void **state)
+{
+    struct bench *bench = *state;
+    char name[CONFIG_TEXT_MAX + 1];
+    char text[160];
+
+    memset(name, 'n', sizeof name);
+    name[CONFIG_TEXT_MAX] = '\0';
+    snprintf(text, sizeof text, "USE_SMARTSHUNTS = ['%s']\n", name);
+    expect_error(bench, text, "USE_SMARTSHUNTS");
+    name[CONFIG_TEXT_MAX - 1] = '\0';
+    snprintf(text, sizeof text, "CURRENT_FROM_VICTRON = True\nUSE_SMARTSHUNTS = ['%s']\n", name);
+    expect_good(bench, text);
+    assert_string_equal(bench->config.smartshunts.name[0], name);
+    expect_error(bench, "USE_SMARTSHUNTS = ['']\n", "USE_SMARTSHUNTS");
+    expect_error(bench, "USE_SMARTSHUNTS = ['a' 'b']\n", "USE_SMARTSHUNTS");
+    expect_error(bench, "USE_SMARTSHUNTS = [, 1]\n", "USE_SMARTSHUNTS");
+}
+
+static void a_curve_has_two_to_sixteen_points(void **state)
+{
+    struct bench *bench = *state;
+    char text[256] = "CELL_DISCHARGE_LIMITING_VOLTAGE = ";
+
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = 3\nCELL_DISCHARGE_LIMITED_CURRENT = 0, 0.5, 1\n",
+                 "one point is no curve");
+    for (int i = 0; i < CURVE_POINTS_MAX + 1; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s2.%d", i ? ", " : "", 70 + i);
+    strcat(text, "\n");
+    expect_error(bench, text, "too many points");
+}
+
+/* It is read over by what stands in its place: nothing is guessed. */
+static void words_that_are_no_setting_however_long_are_no_number(void **state)
+{
+    struct bench *bench = *state;
+    char text[256];
+
+    snprintf(text, sizeof text, "CELL_DISCHARGE_LIMITING_VOLTAGE = 2.8, %0*d\n", 0, 3);
+    memset(text + strlen("CELL_DISCHARGE_LIMITING_VOLTAGE = 2.8, "), 'A', 100);
+    strcpy(text + strlen("CELL_DISCHARGE_LIMITING_VOLTAGE = 2.8, ") + 100, "\n");
+    expect_error(bench, text, "not a list of numbers (at 'AAAA");
+    memset(text, 'B', 150);
+    strcpy(text + 150, " = 1\n");
+    expect_error(bench, text, "is no setting. Remove the line");
+    expect_error(bench, "BATTERY_PRODUCT_NAME = '\n", "a quote is missing");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.8, 3, 3.1] and more\n",
+                 "not a list of numbers");
+}
+
+static void whoever_does_not_listen_is_told_the_number_of_errors_all_the_same(void **state)
+{
+    static const char wrong[] = "NO_SUCH_THING = 1\nMAX_CELL_VOLTAGE = 34\n";
+    struct bench *bench = *state;
+
+    forget(bench);
+    assert_int_equal(settings_read_text("my.ini", wrong, strlen(wrong), &bench->config, NULL, NULL), 2);
+    assert_int_equal(settings_read("/nowhere/settings.ini", &bench->config, NULL, NULL), 1);
+    assert_memory_equal(&bench->config, &bench->before, sizeof bench->config);
 }
 
 static void a_current_left_empty_is_200_A_and_no_cap(void **state)
@@ -1238,6 +1315,11 @@ int main(void)
         TEST(a_pack_has_a_shunt_by_instance_with_soc_if_told),
         TEST(sources_of_current_are_classes_and_instances_with_a_sign),
         TEST(sources_that_count_twice_by_the_settings_are_told),
+        TEST(a_choice_is_one_of_its_words_and_no_other),
+        TEST(the_name_of_a_shunt_is_taken_whole_or_not_at_all),
+        TEST(a_curve_has_two_to_sixteen_points),
+        TEST(words_that_are_no_setting_however_long_are_no_number),
+        TEST(whoever_does_not_listen_is_told_the_number_of_errors_all_the_same),
         TEST(a_current_left_empty_is_200_A_and_no_cap),
         TEST(an_error_names_file_line_key_what_was_found_and_what_is_allowed),
         TEST(all_errors_are_told_at_once),

@@ -289,6 +289,19 @@ static void time_that_stands_or_runs_backwards_does_no_harm(void **state)
     assert_true(isfinite(smooth_step(&smooth, &in)));
 }
 
+/* A pack whose sum was 0 V for a moment: its cells seemed 3.4 V over their mean. */
+static void a_spread_that_was_nonsense_for_a_moment_costs_no_hours(void **state)
+{
+    (void)state;
+    in.highest_V = 3.446;
+    steps(60);
+    in.spread_V = 3.4;
+    steps(20);
+    in.spread_V = 0.01;
+    steps(20);
+    assert_true(smooth_step(&smooth, &in) >= in.cells * (3.446 - 0.01 - 0.131));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup(while_feed_in_is_held_off_the_cells_become_calm, setup),
         cmocka_unit_test_setup(what_went_over_teaches_a_larger_margin, setup),
         cmocka_unit_test_setup(an_unknown_spread_never_raises_it, setup),
+        cmocka_unit_test_setup(a_spread_that_was_nonsense_for_a_moment_costs_no_hours, setup),
         cmocka_unit_test_setup(time_that_stands_or_runs_backwards_does_no_harm, setup),
     };
 

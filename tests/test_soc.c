@@ -310,10 +310,10 @@ static void nonsense_is_not_restored(void **state)
 {
     struct house *house = *state;
     const struct soc_learned good = {0.1, 0.99, 1, 0.01, 1e-4, 0, 1e-3, 4};
-    struct soc_learned bad[8];
+    struct soc_learned bad[19];
 
     assert_true(soc_restore(&house->soc, &good));
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 19; i++)
         bad[i] = good;
     bad[0].offset_A = NAN;
     bad[1].efficiency = 0.5;
@@ -323,7 +323,18 @@ static void nonsense_is_not_restored(void **state)
     bad[5].cov_offset_efficiency = 1;
     bad[6].var_usable = 0;
     bad[7].var_missing = INFINITY;
-    for (int i = 0; i < 8; i++)
+    bad[8].efficiency = 1.01;
+    bad[9].usable = 0.1;
+    bad[10].offset_A = INFINITY;
+    bad[11].var_offset = INFINITY;
+    bad[12].var_efficiency = 2;
+    bad[13].var_efficiency = 0;
+    bad[14].var_usable = 2;
+    bad[15].var_missing = 0;
+    bad[16].efficiency = NAN;
+    bad[17].usable = NAN;
+    bad[18].cov_offset_efficiency = NAN;
+    for (int i = 0; i < 19; i++)
         assert_false(soc_restore(&house->soc, &bad[i]));
 }
 
@@ -342,6 +353,92 @@ static void hostile_inputs_leave_it_sane(void **state)
         soc_step(&house->soc, &house->in);
         assert_true(soc_pct(&house->soc) >= 0 && soc_pct(&house->soc) <= 100);
         assert_true(isfinite(soc_uncertainty_pct(&house->soc)));
+    }
+}
+
+/* Nobody told how sure the charge is: then it is hardly known at all. */
+static void a_beginning_of_unknown_uncertainty_is_uncertain(void **state)
+{
+    struct house *house = *state;
+
+    soc_init(&house->soc, 0.98);
+    soc_begin(&house->soc, 140, INSTALLED_AH, NAN);
+    assert_near(soc_charge_Ah(&house->soc), 140, 1e-9);
+    assert_true(soc_uncertainty_pct(&house->soc) > 10);
+}
+
+static void before_it_begins_it_knows_nothing_and_counts_nothing(void **state)
+{
+    struct house *house = *state;
+
+    soc_init(&house->soc, 0.98);
+    step(house, 10);
+    house->in.time_s += 10000;
+    assert_int_equal(soc_step(&house->soc, &house->in), CHARGE_EVENT_NONE);
+    assert_true(isnan(soc_pct(&house->soc)) && isnan(soc_charge_Ah(&house->soc)));
+    assert_true(isnan(soc_consumed_Ah(&house->soc)));
+}
+
+static void without_a_measurement_or_with_time_that_runs_back_nothing_is_counted(void **state)
+{
+    struct house *house = *state;
+    double before_Ah;
+
+    step(house, 10);
+    before_Ah = soc_charge_Ah(&house->soc);
+    house->in.time_s += 20;
+    house->in.current_A = NAN;
+    assert_int_equal(soc_step(&house->soc, &house->in), CHARGE_EVENT_NONE);
+    house->in.current_A = 10;
+    house->in.time_s = NAN;
+    assert_int_equal(soc_step(&house->soc, &house->in), CHARGE_EVENT_NONE);
+    house->in.time_s = 1;
+    assert_int_equal(soc_step(&house->soc, &house->in), CHARGE_EVENT_NONE);
+    assert_near(soc_charge_Ah(&house->soc), before_Ah, 1e-9);
+}
+
+/* A cell that is empty while the counter says half full: the counter was wrong, not the battery small. */
+static void an_empty_out_of_the_world_sets_the_soc_and_teaches_nothing(void **state)
+{
+    struct house *house = *state;
+    double usable;
+
+    live(house, 30, INFINITY); /* it is sure of itself now */
+    house->soc.missing_Ah = 0.2 * INSTALLED_AH;
+    usable = house->soc.learned.usable;
+    house->in.at_bottom = true;
+    house->event = CHARGE_EVENT_NONE;
+    for (int i = 0; i < 5; i++)
+        step(house, -5);
+    assert_int_equal(house->event, CHARGE_EVENT_OUTLIER);
+    assert_near(soc_pct(&house->soc), 0, 0.5);
+    assert_near(house->soc.learned.usable, usable, 1e-9);
+    house->event = CHARGE_EVENT_NONE;
+    for (int i = 0; i < 10; i++) /* once, until it has left the bottom */
+        step(house, -0.1);
+    assert_int_equal(house->event, CHARGE_EVENT_NONE);
+    house->in.at_bottom = false;
+    step(house, 20);
+    house->in.at_bottom = true;
+    for (int i = 0; i < 5; i++)
+        step(house, -5);
+    assert_int_not_equal(house->event, CHARGE_EVENT_NONE);
+}
+
+/* A cell at 2 V or 3.6 V after an hour of rest is none of which the curve tells. */
+static void a_rest_off_the_curve_corrects_nothing(void **state)
+{
+    static const double cells_V[] = {2.0, 3.6, NAN};
+    struct house *house = *state;
+
+    house->in.lfp = true;
+    house->soc.learned.offset_A = 0;
+    for (size_t i = 0; i < sizeof cells_V / sizeof *cells_V; i++) {
+        house->event = CHARGE_EVENT_NONE;
+        house->in.cell_V = cells_V[i];
+        for (int k = 0; k < 3 * 3600 / 20; k++)
+            step(house, 0);
+        assert_int_equal(house->event, CHARGE_EVENT_NONE);
     }
 }
 
@@ -365,6 +462,11 @@ int main(void)
         TEST(what_was_learned_goes_on_after_a_restart),
         TEST(nonsense_is_not_restored),
         TEST(hostile_inputs_leave_it_sane),
+        TEST(a_beginning_of_unknown_uncertainty_is_uncertain),
+        TEST(before_it_begins_it_knows_nothing_and_counts_nothing),
+        TEST(without_a_measurement_or_with_time_that_runs_back_nothing_is_counted),
+        TEST(an_empty_out_of_the_world_sets_the_soc_and_teaches_nothing),
+        TEST(a_rest_off_the_curve_corrects_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,60 @@ static void what_is_good_in_a_spoilt_state_ini_is_kept(void **state)
     assert_int_equal(bench->state.device_instance, -1);
 }
 
+/* Each in its range and of its kind, or unknown; the file is set aside for whoever wants to know. */
+static void what_is_out_of_range_in_state_ini_is_spoilt(void **state)
+{
+    static const char *const lines[] = {
+        "charge_capacity_Ah = 0",
+        "charge_capacity_Ah = 2e6",
+        "device_instance = -1",
+        "device_instance = 2000000",
+        "balancing_state = 3",
+        "balancing_state = 0.5",
+        "balancing_age_days = -1",
+        "feed_in_debt = 2",
+        "feed_in_debt = yes",
+        "feed_in_held_s = -5",
+        "feed_in_held_s = inf",
+        "last_balancing = 2026-02-30",
+        "seen = today",
+        "soc_offset_A = much",
+        "soc_usable = nan",
+    };
+    struct bench *bench = *state;
+    char content[128];
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        put(bench, "charge", "280");
+        snprintf(content, sizeof content, "[state]\nfeed_in_held_s = 9\n%s\n", lines[i]);
+        put(bench, "state.ini", content);
+        read_state(bench);
+        if (bench->finding != STATE_SPOILT)
+            fail_msg("%s passed", lines[i]);
+        assert_true(bench->state.feed_in_held_s == 9);
+        assert_false(bench->state.feed_in_debt);
+        assert_true(isnan(bench->state.charge_capacity_Ah) && isnan(bench->state.balancing_age_days));
+        assert_int_equal(bench->state.device_instance, -1);
+        assert_int_equal(bench->state.balancing_state, 0);
+        assert_int_equal(bench->state.last_balancing_day, CALENDAR_NONE);
+        assert_int_equal(bench->state.seen_day, CALENDAR_NONE);
+        assert_true(bench->state.learned.offset_A == 0 && bench->state.learned.usable == 0);
+    }
+}
+
+static void a_charge_of_the_python_service_out_of_range_is_none(void **state)
+{
+    static const char *const contents[] = {"-3", "2e6", "much", ""};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        put(bench, "storedvalue_charge", contents[i]);
+        read_state(bench);
+        assert_true(isnan(bench->state.charge_Ah));
+        assert_int_equal(bench->finding, STATE_MISSING);
+    }
+}
+
 static void what_another_version_keeps_in_state_ini_is_left_alone(void **state)
 {
     struct bench *bench = *state;
@@ -504,6 +558,8 @@ int main(void)
         TEST(a_decimal_comma_is_told_to_be_a_point),
         TEST(an_empty_file_or_one_of_nul_bytes_is_spoilt),
         TEST(what_is_good_in_a_spoilt_state_ini_is_kept),
+        TEST(what_is_out_of_range_in_state_ini_is_spoilt),
+        TEST(a_charge_of_the_python_service_out_of_range_is_none),
         TEST(what_another_version_keeps_in_state_ini_is_left_alone),
         TEST(a_write_that_fails_leaves_the_old_file_and_no_rubbish),
         TEST(a_write_that_stops_half_way_leaves_the_old_file),

@@ -30,7 +30,6 @@ struct items *items_new(items_set_fn set, void *ctx)
 static void item_free(struct item *item)
 {
     free((char *)item->def.path);
-    free((char *)item->def.description);
     free(item->text);
 }
 
@@ -154,9 +153,9 @@ int items_add(struct items *items, const struct item_def *def)
     if (items->count == items->room && !grow(items))
         return -1;
     item.def.path = strdup(def->path);
-    item.def.description = strdup(def->description ? def->description : "");
+    item.def.description = def->description ? def->description : "";
     item.text = def->type == 's' ? calloc(1, ITEMS_TEXT_MAX) : NULL;
-    if (!item.def.path || !item.def.description || (def->type == 's' && !item.text)) {
+    if (!item.def.path || (def->type == 's' && !item.text)) {
         item_free(&item);
         return -1;
     }
@@ -191,6 +190,11 @@ size_t items_count(const struct items *items)
 const char *items_path(const struct items *items, int item)
 {
     return items->item[item].def.path;
+}
+
+const struct item_def *items_def(const struct items *items, int item)
+{
+    return &items->item[item].def;
 }
 
 /* ---- values ---- */

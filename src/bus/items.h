@@ -35,8 +35,8 @@ typedef int (*items_set_fn)(void *ctx, int item, const struct value *value);
 struct items *items_new(items_set_fn set, void *ctx);
 void items_free(struct items *items);
 
-/* Adds an item (strings of def are copied except unit and names, which must outlive the tree); its value
- * is invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
+/* Adds an item (the path is copied; unit, names and description must outlive the tree); its value is
+ * invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
  * an inner node) or malformed. */
 int items_add(struct items *items, const struct item_def *def);
 int items_find(const struct items *items, const char *path); /* -1 = none */
@@ -50,6 +50,7 @@ void items_set_invalid(struct items *items, int item);
 /* What is shown. */
 struct value items_value(const struct items *items, int item);
 const char *items_path(const struct items *items, int item);
+const struct item_def *items_def(const struct items *items, int item);
 /* Text for a person ("52.91V", "---"); buf must hold ITEMS_TEXT_MAX. Returns buf. */
 const char *items_text(const struct items *items, int item, char *buf);
 

@@ -257,26 +257,25 @@ static const char introspect_root[] =
     "  <method name=\"GetItems\"><arg direction=\"out\" type=\"a{sa{sv}}\"/></method>\n"
     "  <signal name=\"ItemsChanged\"><arg type=\"a{sa{sv}}\"/></signal>\n";
 
-/* A child element for each first part of the paths below; equal parts stand together, for they are
- * sorted by path... but "/A1" sorts between "/A" and "/A/B", so each is compared with all before it. */
+/* A child element for each first part of the paths below. Equal parts stand together: the paths are sorted,
+ * and none is a leaf and a node at once. */
 static void print_children(FILE *xml, const struct items *items, const char *node)
 {
     size_t first = 0;
     size_t count = items_below(items, node, &first);
     size_t skip = strcmp(node, "/") == 0 ? 1 : strlen(node) + 1;
+    const char *said = "";
+    size_t said_length = 0;
 
     for (size_t i = 0; i < count; i++) {
         const char *part = items_path(items, items->sorted[first + i]) + skip;
         size_t length = strcspn(part, "/");
-        bool said = false;
 
-        for (size_t k = 0; k < i && !said; k++) {
-            const char *other = items_path(items, items->sorted[first + k]) + skip;
-
-            said = strcspn(other, "/") == length && strncmp(other, part, length) == 0;
-        }
-        if (!said)
-            fprintf(xml, " <node name=\"%.*s\"/>\n", (int)length, part);
+        if (length == said_length && strncmp(part, said, length) == 0)
+            continue;
+        fprintf(xml, " <node name=\"%.*s\"/>\n", (int)length, part);
+        said = part;
+        said_length = length;
     }
 }
 

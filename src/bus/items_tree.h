@@ -6,7 +6,7 @@
 #include "bus/items.h"
 
 struct item {
-    struct item_def def; /* path and description are our own copies */
+    struct item_def def; /* the path is our own copy */
     bool known;
     bool changed; /* since the last publication */
     double number;

@@ -271,9 +271,27 @@ void bus_call_patient(struct bus *bus, DBusMessage *message, int timeout_ms, bus
         bus_call(bus, message, timeout_ms, reply, ctx);
         return;
     }
+    if (bus->waiting.count == BUS_WAITING_MAX) {
+        if (reply)
+            reply(ctx, NULL);
+        return;
+    }
     call = call_new(bus, message, timeout_ms, reply, ctx);
     if (call)
         call_link(&bus->waiting, call);
+}
+
+bool bus_call_forget(struct bus *bus, bus_reply_fn reply, const void *ctx)
+{
+    struct call *call = bus->waiting.first;
+
+    while (call && (call->reply != reply || call->ctx != ctx))
+        call = call->next;
+    if (!call)
+        return false;
+    call->reply = NULL;
+    call_finish(&bus->waiting, call, NULL);
+    return true;
 }
 
 bool bus_send(struct bus *bus, DBusMessage *message)

@@ -15,6 +15,7 @@ enum {
     /* A bus refuses a call when 128 of one connection have no answer yet (max_replies_per_connection of a
      * system bus): patient calls leave the rest to urgent ones. */
     BUS_PATIENT_MAX = 96,
+    BUS_WAITING_MAX = 8192, /* patient calls that wait; further ones are answered with NULL at once */
 };
 
 struct bus;
@@ -58,6 +59,9 @@ void bus_call(struct bus *bus, DBusMessage *call, int timeout_ms, bus_reply_fn r
 /* The same for those who ask many at once: the call waits, in order, while BUS_PATIENT_MAX are in flight.
  * The timeout runs from its sending. */
 void bus_call_patient(struct bus *bus, DBusMessage *call, int timeout_ms, bus_reply_fn reply, void *ctx);
+
+/* Takes back a patient call that still waits; its reply is not called then. False: it is on its way. */
+bool bus_call_forget(struct bus *bus, bus_reply_fn reply, const void *ctx);
 
 /* Queues a message without waiting for an answer; false while down or out of memory. */
 bool bus_send(struct bus *bus, DBusMessage *message);

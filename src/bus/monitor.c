@@ -50,10 +50,12 @@ struct monitor {
     struct service *bucket[OWNER_BUCKETS]; /* by unique name */
     struct query *queries;
     uv_timer_t list_again;
-    bool refused; /* said once */
+    bool refused;  /* said once */
+    bool left_out; /* somebody is not read who may be when there is room */
 };
 
 static void service_scan(struct service *service);
+static void names_ask(uv_timer_t *timer);
 
 static double now_s(void)
 {
@@ -161,6 +163,10 @@ static void service_leave(struct service *service)
     bus_match_remove(monitor->bus, rule);
     monitor->client.gone(monitor->client.ctx, &service->seen);
     uv_close((uv_handle_t *)&service->retry, service_freed);
+    if (!monitor->left_out || !bus_is_up(monitor->bus))
+        return;
+    monitor->left_out = false;
+    uv_timer_start(&monitor->list_again, names_ask, MONITOR_RETRY_MIN_MS, 0);
 }
 
 static struct service *service_new(struct monitor *monitor, const char *name, const char *owner,
@@ -194,7 +200,7 @@ static void service_enter(struct monitor *monitor, const char *name, const char 
     if (!service) {
         if (!monitor->refused && monitor->client.refused)
             monitor->client.refused(monitor->client.ctx, name);
-        monitor->refused = true;
+        monitor->refused = monitor->left_out = true;
         return;
     }
     monitor->services[monitor->count++] = service;
@@ -207,6 +213,13 @@ static void service_enter(struct monitor *monitor, const char *name, const char 
     service_scan(service);
 }
 
+/* libdbus ends the program that sends to a name which is none. The bus gives no such names, but what it says
+ * is a text like any other. */
+static bool is_name(const char *name)
+{
+    return dbus_validate_bus_name(name, NULL);
+}
+
 /* What the bus says of a name, in the order in which it says it. owner is "" when there is none. */
 static void name_owned(struct monitor *monitor, const char *name, const char *owner)
 {
@@ -216,7 +229,7 @@ static void name_owned(struct monitor *monitor, const char *name, const char *ow
         return;
     if (service)
         service_leave(service);
-    if (*owner)
+    if (*owner && is_name(owner) && is_name(name))
         service_enter(monitor, name, owner);
 }
 
@@ -357,8 +370,6 @@ static DBusMessage *bus_method(const char *member)
     return dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS, member);
 }
 
-static void names_ask(uv_timer_t *timer);
-
 static void names_ask_later(struct monitor *monitor)
 {
     if (bus_is_up(monitor->bus))
@@ -439,7 +450,7 @@ void monitor_up(struct monitor *monitor)
 void monitor_down(struct monitor *monitor)
 {
     uv_timer_stop(&monitor->list_again);
-    monitor->refused = false;
+    monitor->refused = monitor->left_out = false;
     while (monitor->count > 0)
         service_leave(monitor->services[monitor->count - 1]);
 }

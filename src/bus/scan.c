@@ -232,5 +232,14 @@ void scan_cancel(struct scan *scan)
         return;
     scan_enter(scan);
     scan->over = true;
+    /* Services that come and go without end would make the others wait for questions that nobody asks. */
+    for (size_t i = 0; i < SCAN_IN_FLIGHT_MAX; i++) {
+        struct slot *slot = &scan->slot[i];
+
+        if (slot->busy && bus_call_forget(scan->bus, scan_answered, slot)) {
+            slot->busy = false;
+            scan->in_flight--;
+        }
+    }
     scan_leave(scan);
 }

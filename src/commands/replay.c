@@ -411,7 +411,8 @@ static void take_lines(struct replay *replay, struct input *input)
         at = newline + 1;
     }
     input->used = (size_t)(end - at);
-    memmove(input->buffer, at, input->used);
+    if (at > input->buffer)
+        memmove(input->buffer, at, input->used);
     if (input->used < RECORDING_LINE_MAX)
         return;
     if (!input->skipping) {

@@ -22,14 +22,17 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     charge_init(&aggregator->charge, charge_Ah);
     soc_init(&aggregator->soc, SOC_EFFICIENCY);
     control_init(&aggregator->control);
+    sharing_init(&aggregator->sharing);
     feed_in_init(&aggregator->feed_in, false, 0);
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
+    aggregator->low_voltage_V = NAN;
 }
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
 {
+    bool shows_cells = pack_reading_cells_shown(reading) > 0;
     const struct {
         bool known;
         const char *path;
@@ -41,9 +44,12 @@ bool pack_is_complete(const struct config *config, const struct pack_reading *re
         {config->own_charge_parameters || !isnan(reading->charge_current_max_A), "/Info/MaxChargeCurrent"},
         {config->own_charge_parameters || !isnan(reading->discharge_current_max_A),
          "/Info/MaxDischargeCurrent"},
-        {!config->own_charge_parameters || pack_reading_has_cells(reading), "/System/MaxCellVoltage"},
+        {!config->own_charge_parameters || shows_cells || !isnan(reading->cell_voltage_max_V),
+         "/System/MaxCellVoltage"},
+        {!config->own_charge_parameters || shows_cells || !isnan(reading->cell_voltage_min_V),
+         "/System/MinCellVoltage"},
         {!config->own_charge_parameters || config->nr_of_cells_per_battery != CONFIG_NOT_SET ||
-             !isnan(reading->cells_in_series) || pack_reading_cells_shown(reading) > 0,
+             !isnan(reading->cells_in_series) || shows_cells,
          "/System/NrOfCellsPerBattery"},
     };
 
@@ -239,9 +245,22 @@ static void obey_pack_lost(const struct config *config, const struct aggregator_
     stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
 }
 
-/* The bank without one of its packs must not be driven harder than the whole one was. */
+static void lower_to(struct limit *cap, const struct limit *limit)
+{
+    if (limit->value < cap->value)
+        *cap = *limit;
+}
+
+/* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
+ * with fewer missing: a pack that blocks and goes while another is away would free the rest. */
 static void never_raise_while_missing(struct aggregator *aggregator, size_t missing, struct limits *limits)
 {
+    if (missing > aggregator->missing_before) {
+        lower_to(&aggregator->whole.charge_voltage, &aggregator->last.charge_voltage);
+        lower_to(&aggregator->whole.charge_current, &aggregator->last.charge_current);
+        lower_to(&aggregator->whole.discharge_current, &aggregator->last.discharge_current);
+    }
+    aggregator->missing_before = missing;
     if (missing == 0) {
         aggregator->whole = *limits;
         aggregator->was_whole = true;
@@ -250,6 +269,7 @@ static void never_raise_while_missing(struct aggregator *aggregator, size_t miss
         cap_limit(&limits->charge_current, &aggregator->whole.charge_current);
         cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current);
     }
+    aggregator->last = *limits;
 }
 
 /* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL
@@ -267,20 +287,129 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
     snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
 }
 
-static void decide_limits(struct aggregator *aggregator, const struct config *config,
-                          const struct aggregator_input *in, struct aggregate *out)
+/* ---- branches: packs, or strings of them, in parallel ---- */
+
+struct branches {
+    const struct pack *list[SHARING_BRANCHES_MAX];
+    size_t count;
+    double cells_least, cells_most; /* in series in one of them; NAN = unknown */
+};
+
+/* The packs of string s that are here, in the order of BANK. */
+static size_t members_of(const struct shape *shape, size_t s, const struct aggregator_input *in,
+                         const struct pack *members[SHAPE_PACKS_MAX])
 {
-    const struct control_input control = {.time_s = in->time_s,
-                                          .today = in->today,
-                                          .packs = in->packs,
-                                          .pack_count = in->pack_count,
-                                          .bank = &out->bank,
-                                          .feed_in = in->feed_in == 1,
-                                          .holding = aggregator->feed_in.debt,
-                                          .incomplete = in->packs_missing > 0};
+    size_t first = shape->string[s].first, count = 0;
+    const struct pack *at[SHAPE_PACKS_MAX] = {NULL};
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        const struct pack_reading *reading = &in->packs[i]->reading;
+        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+
+        if (place < 0)
+            place = shape_find(shape, reading->custom_name, reading->serial, reading->device_instance);
+        if (place >= (int)first && place < (int)(first + shape->string[s].count))
+            at[(size_t)place - first] = in->packs[i];
+    }
+    for (size_t i = 0; i < shape->string[s].count; i++) {
+        if (at[i])
+            members[count++] = at[i];
+    }
+    return count;
+}
+
+static void count_cells(struct branches *branches, const struct pack *pack)
+{
+    branches->cells_least = fmin(branches->cells_least, pack->reading.cells_in_series);
+    branches->cells_most = fmax(branches->cells_most, pack->reading.cells_in_series);
+}
+
+/* A string that lacks a pack is open: nothing flows there. */
+static void find_branches(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, struct branches *out)
+{
+    const struct shape *shape = &config->shape;
+
+    out->count = 0;
+    out->cells_least = out->cells_most = NAN;
+    for (size_t i = 0; shape->strings == 0 && i < in->pack_count && i < SHARING_BRANCHES_MAX; i++)
+        out->list[out->count++] = in->packs[i];
+    for (size_t s = 0; s < shape->strings; s++) {
+        const struct pack *members[SHAPE_PACKS_MAX];
+        size_t count = members_of(shape, s, in, members);
+        struct series *string = &aggregator->string[s];
+
+        if (count == 0 || count < shape->string[s].count) {
+            string->pack.in_series = false;
+            continue;
+        }
+        if (count > 1 && !string->pack.in_series)
+            series_clear(string); /* it begins, or is whole again */
+        if (count > 1)
+            series_merge(string, config, members, count, in->time_s);
+        out->list[out->count++] = count > 1 ? &string->pack : members[0];
+        count_cells(out, out->list[out->count - 1]);
+    }
+}
+
+/* Strings of 16 and of 8 cells on one bus bar: BANK is wrong, and what is wired so burns. */
+static bool is_unequal(const struct branches *branches)
+{
+    return branches->cells_most > branches->cells_least;
+}
+
+static void stop_for_unequal(struct limit *limit, const struct branches *branches)
+{
+    limit->value = 0;
+    snprintf(limit->reason, sizeof limit->reason, "BANK has strings of %.0f and of %.0f cells in parallel",
+             branches->cells_least, branches->cells_most);
+}
+
+/* One that is excluded does not speak for the bank. */
+static void allow_by_those_that_do(const struct branches *branches, struct bank *bank)
+{
+    for (size_t i = 0; i < branches->count; i++) {
+        const struct pack_reading *reading = &branches->list[i]->reading;
+
+        bank->allow_charge = fmax(bank->allow_charge, reading->allow_charge);
+        bank->allow_discharge = fmax(bank->allow_discharge, reading->allow_discharge);
+    }
+}
+
+/* What each branch may take decides what the bank may. */
+static void merge_limits(struct aggregator *aggregator, const struct config *config,
+                         const struct branches *branches, double dt_s, struct limits *limits)
+{
+    double charge[SHARING_BRANCHES_MAX], discharge[SHARING_BRANCHES_MAX];
+    const struct limit_shares shares = {charge, discharge};
+
+    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, true, charge);
+    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, false, discharge);
+    limits_merge(config, branches->list, branches->count, &shares, limits);
+    sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
+}
+
+static void decide_limits(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, const struct branches *branches,
+                          struct aggregate *out)
+{
+    bool exclude = config->blocked_pack == BLOCKED_PACK_EXCLUDE;
+    double dt_s = in->time_s - aggregator->sharing.last_time_s;
+    const struct control_input control = {
+        .time_s = in->time_s,
+        .today = in->today,
+        .packs = branches->list,
+        .pack_count = branches->count,
+        .bank = &out->bank,
+        .feed_in = in->feed_in == 1,
+        .holding = aggregator->feed_in.debt,
+        .incomplete = in->packs_missing > 0,
+        .charge_part = exclude ? sharing_open_part(branches->list, branches->count, true) : 0,
+        .discharge_part = exclude ? sharing_open_part(branches->list, branches->count, false) : 0};
 
     memset(&out->control, 0, sizeof out->control);
-    if (in->pack_count == 0) {
+    sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
+    if (branches->count == 0) {
         retreat(aggregator, &out->limits);
         return;
     }
@@ -288,7 +417,14 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         control_step(&aggregator->control, config, &control, &out->control);
         out->limits = out->control.limits;
     } else {
-        limits_merge(config, in->packs, in->pack_count, NULL, &out->limits);
+        merge_limits(aggregator, config, branches, dt_s, &out->limits);
+    }
+    if (exclude)
+        sharing_stay_near(branches->list, branches->count, &out->limits.charge_voltage);
+    sharing_wait_for_rejoining(&aggregator->sharing, branches->list, branches->count, &out->limits);
+    if (is_unequal(branches)) {
+        stop_for_unequal(&out->limits.charge_current, branches);
+        stop_for_unequal(&out->limits.discharge_current, branches);
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
     obey_pack_lost(config, in, &out->limits);
@@ -305,7 +441,7 @@ static void guard_feed_in(struct aggregator *aggregator, const struct config *co
         .danger = own && (out->control.peaking || out->limits.charge_blocked),
         .cells_calm = !own || out->control.cells_calm,
         .balanced = !own || out->control.balanced,
-        .charge_blocked = own && (out->limits.charge_blocked || in->pack_count == 0),
+        .charge_blocked = own && (out->limits.charge_blocked || out->bank.packs == 0),
         .rule = config->feed_in_return,
         .min_hold_s = config->feed_in_min_hold_s,
     };
@@ -327,25 +463,46 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
     bank->modules_offline = fmax(bank->modules_offline, 0) + (double)in->packs_missing;
 }
 
+/* The Multi has its low limit from here, and would be without one for as long as no pack tells it. */
+static void keep_low_voltage(struct aggregator *aggregator, const struct config *config, struct bank *bank)
+{
+    double cells = config->nr_of_cells_per_battery == CONFIG_NOT_SET
+                       ? bank->cells_in_series
+                       : (double)config->nr_of_cells_per_battery;
+
+    bank->low_voltage_V = pack_now_or_last(bank->low_voltage_V, aggregator->low_voltage_V);
+    if (isnan(bank->low_voltage_V) && config->own_charge_parameters)
+        bank->low_voltage_V = cells * config->min_cell_voltage_V;
+    aggregator->low_voltage_V = bank->low_voltage_V;
+}
+
 void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out)
 {
-    bank_merge(in->packs, in->pack_count, &out->bank);
+    struct branches branches;
+
+    find_branches(aggregator, config, in, &branches);
+    bank_merge(branches.list, branches.count, &out->bank);
+    if (config->blocked_pack == BLOCKED_PACK_EXCLUDE)
+        allow_by_those_that_do(&branches, &out->bank);
+    keep_low_voltage(aggregator, config, &out->bank);
     if (in->packs_missing > 0)
         keep_lost_part(&in->lost, &out->bank);
     bank_current(config, &out->bank, in->sources, in->source_count, &out->current);
     out->packs_online = (double)in->pack_count;
     out->packs_missing = (double)in->packs_missing;
 
-    if (in->pack_count == 0) {
+    if (branches.count == 0) {
         out->current.current_A = NAN;
         out->current.power_W = NAN;
     }
-    decide_limits(aggregator, config, in, out);
+    decide_limits(aggregator, config, in, &branches, out);
     out->charge_event = count_charge(aggregator, config, in->time_s, out);
     show_charge(aggregator, config, in->low_soc, out);
     guard_feed_in(aggregator, config, in, out);
     say_alarms(in, out);
+    if (is_unequal(&branches))
+        out->bank.alarm[ALARM_INTERNAL_FAILURE] = 2;
 }
 
 double aggregator_charge_Ah(const struct aggregator *aggregator, const struct config *config)

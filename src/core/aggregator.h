@@ -14,6 +14,8 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/series.h"
+#include "core/sharing.h"
 #include "core/soc.h"
 
 enum {
@@ -74,10 +76,15 @@ struct aggregator {
     struct feed_in feed_in;
     bool counting;          /* the counter has begun */
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
-    struct limits whole;    /* the limits when the bank was last whole: no limit rises while one is missing */
+    struct sharing sharing;
+    struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
+    struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
+    struct limits last;    /* those of the last step */
+    size_t missing_before; /* in the last step */
     size_t packs_before;   /* in the last step */
     double packs_change_s; /* when their number changed */
+    double low_voltage_V;  /* as last shown */
 };
 
 /* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */

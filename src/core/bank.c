@@ -35,6 +35,7 @@ static const struct merge {
     MERGE(SUM, consumed_Ah, consumed_Ah),
     MERGE(WEIGHTED_ALL, time_to_go_s, time_to_go_s),
     MERGE(HIGHEST, low_voltage_V, low_voltage_V),
+    MERGE(HIGHEST, charge_request, charge_request),
     MERGE(LOWEST, allow_charge, allow_charge),
     MERGE(LOWEST, allow_discharge, allow_discharge),
     MERGE(LOWEST, allow_balance, allow_balance),
@@ -47,6 +48,19 @@ static const struct merge {
     MERGE(SUM, charged_energy_kWh, charged_energy_kWh),
     MERGE(SUM, discharged_energy_kWh, discharged_energy_kWh),
     MERGE(SUM, drawn_Ah, drawn_Ah),
+    MERGE(SUM, history.deepest_discharge_Ah, history.deepest_discharge_Ah),
+    MERGE(SUM, history.last_discharge_Ah, history.last_discharge_Ah),
+    MERGE(SUM, history.average_discharge_Ah, history.average_discharge_Ah),
+    MERGE(HIGHEST, history.full_discharges, history.full_discharges),
+    MERGE(HIGHEST, history.since_full_s, history.since_full_s), /* it was full when the last of them was */
+    MERGE(LOWEST, history.voltage_min_V, history.voltage_min_V),
+    MERGE(HIGHEST, history.voltage_max_V, history.voltage_max_V),
+    MERGE(LOWEST, history.cell_voltage_min_V, history.cell_voltage_min_V),
+    MERGE(HIGHEST, history.cell_voltage_max_V, history.cell_voltage_max_V),
+    MERGE(LOWEST, history.temperature_min_C, history.temperature_min_C),
+    MERGE(HIGHEST, history.temperature_max_C, history.temperature_max_C),
+    MERGE(SUM, history.low_voltage_alarms, history.low_voltage_alarms),
+    MERGE(SUM, history.high_voltage_alarms, history.high_voltage_alarms),
 #undef MERGE
 };
 
@@ -236,6 +250,18 @@ static void look_at_cells(struct pack *pack)
     look_at_silent_cells(pack, cells, own_max, own_min);
 }
 
+/* A sum under that of so many lowest cells is none: the 0 V of a driver that has just begun would pull the
+ * voltage of the whole bank down. Counted by the cells that are shown: no claim of more can lift it. */
+static void mend_sum(struct pack *pack)
+{
+    struct pack_cells *cells = &pack->cells;
+    double in_series = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+    double least_V = fmin(in_series, (double)cells->shown) * cells->limit_lowest_V;
+
+    if (cells->shown > 0 && cells->limit_sum_V < least_V)
+        cells->limit_sum_V = least_V;
+}
+
 void pack_remember(struct pack *pack)
 {
     const struct pack_reading *reading = &pack->reading;
@@ -249,6 +275,8 @@ void pack_remember(struct pack *pack)
         pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
     keep(&pack->last.voltage_V, reading->voltage_V);
     keep(&pack->last.cells_in_series, reading->cells_in_series);
+    keep(&pack->last.current_A, reading->current_A);
+    keep(&pack->last.capacity_installed_Ah, reading->capacity_installed_Ah);
     pack->cells.shown = pack_reading_cells_shown(reading);
     look_at_sum(pack);
     keep(&pack->last.cell_voltage_max_V, reading->cell_voltage_max_V);
@@ -256,6 +284,7 @@ void pack_remember(struct pack *pack)
     for (size_t i = 0; i < pack->cells.shown; i++)
         keep(&pack->last.cell_V[i], reading->cell_V[i]);
     look_at_cells(pack);
+    mend_sum(pack);
 }
 
 bool pack_blocks_charge(const struct pack *pack)
@@ -430,7 +459,9 @@ static const struct extreme_rule {
 /* "House 1: C7": the cell when we found it ourselves, else what the pack calls it. */
 static void name_extreme(struct extreme *extreme, const struct pack *pack, int cell, const char *own_id)
 {
-    if (cell > 0)
+    if (pack->in_series && *own_id)
+        snprintf(extreme->id, sizeof extreme->id, "%s", own_id);
+    else if (cell > 0)
         snprintf(extreme->id, sizeof extreme->id, "%s: C%d", pack->name, cell);
     else if (*own_id)
         snprintf(extreme->id, sizeof extreme->id, "%s: %s", pack->name, own_id);

@@ -24,6 +24,8 @@ struct pack_last {
     double allow_discharge;
     double in_float; /* 1 or 0 */
     double cells_in_series;
+    double capacity_installed_Ah;
+    double current_A;
     double voltage_V;
     double cells_sum_V[SUM_FROM_PACK + 1]; /* from each enum sum_source */
     double cell_voltage_max_V;             /* the pack's own extremes */
@@ -48,6 +50,7 @@ struct pack {
     struct pack_reading reading;
     struct pack_last last;   /* kept by pack_remember */
     struct pack_cells cells; /* likewise */
+    bool in_series;          /* a string of packs, see series.h: what it calls a cell names the pack too */
 };
 
 /* An unnamed pack that has shown nothing yet. */
@@ -87,6 +90,7 @@ struct bank {
     double time_to_go_s; /* weighted by installed capacity, unknown if any is */
 
     double low_voltage_V;   /* highest of the packs': the first pack that must stop */
+    double charge_request;  /* highest known: one that asks is enough */
     double allow_charge;    /* lowest known: all must allow */
     double allow_discharge; /* lowest known */
     double allow_balance;   /* lowest known */
@@ -102,6 +106,8 @@ struct bank {
     double charged_energy_kWh; /* sums, unknown if any is */
     double discharged_energy_kWh;
     double drawn_Ah;
+    struct pack_history history; /* Ah and alarms: sums; voltages and temperatures: the extremes of the packs;
+                                    full discharges and time since full: the highest known */
 };
 
 /* Merges n packs in parallel into *out. n = 0 gives a bank that knows nothing. */

@@ -9,12 +9,22 @@
 #include "core/curve.h"
 #include "core/dc_class.h"
 #include "core/feed_in.h"
+#include "core/shape.h"
 
 enum {
     CONFIG_TEXT_MAX = 64,
     CONFIG_NAMES_MAX = 16,
     CONFIG_PATTERNS_MAX = 32,
     CONFIG_NOT_SET = -1, /* a count that the user leaves to us */
+};
+
+/* How the current of the bank divides between its branches. */
+enum current_sharing { SHARING_COUNT, SHARING_CAPACITY, SHARING_RESISTANCE, SHARING_MEASURED };
+
+/* A pack that blocks charging or discharging. */
+enum blocked_pack {
+    BLOCKED_PACK_STOP,    /* stops the bank */
+    BLOCKED_PACK_EXCLUDE, /* takes no part in that direction, the others go on */
 };
 
 enum shunt_choice { SHUNTS_NONE, SHUNTS_ALL, SHUNTS_LISTED };
@@ -75,6 +85,11 @@ struct config {
     int nr_of_batteries;         /* CONFIG_NOT_SET = take what is found */
     int nr_of_cells_per_battery; /* CONFIG_NOT_SET = as the packs say */
     int nr_of_mppts;             /* CONFIG_NOT_SET = all found */
+
+    struct shape shape; /* BANK */
+    enum current_sharing current_sharing;
+    enum blocked_pack blocked_pack;
+    double block_rejoin_diff_V; /* for 16 cells in series */
 
     enum pack_lost pack_lost;
     int lost_grace_s;  /* how long capacity and SoC keep the part of a pack that is lost */

@@ -4,11 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* No cell of any chemistry that a BMS leads has less or more. */
+#define POSSIBLE_CELL_LEAST_V 0.5
+#define POSSIBLE_CELL_MOST_V 5.0
+
 /* The cell that a limit depends on. */
 struct cell {
     double voltage_V; /* NAN when no pack ever showed one */
     const struct pack *pack;
-    int number; /* 1-based; 0: the pack did not say which */
+    int number;     /* 1-based; 0: the pack did not say which */
+    const char *id; /* what a string of packs calls it */
 };
 
 void control_init(struct control *control)
@@ -19,16 +24,28 @@ void control_init(struct control *control)
     control->last_time_s = NAN;
 }
 
+/* A pack of 53 V has not got one cell: with a number that cannot be CVL would be anything. */
+static bool is_possible(const struct pack *pack, double cells)
+{
+    double cell_V = pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V) / cells;
+
+    return !(cell_V < POSSIBLE_CELL_LEAST_V || cell_V > POSSIBLE_CELL_MOST_V);
+}
+
 double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n)
 {
     double cells = NAN;
 
-    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET)
+    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && config->shape.strings == 0)
         return config->nr_of_cells_per_battery;
     for (size_t i = 0; i < n; i++) {
         double own = pack_now_or_last(packs[i]->reading.cells_in_series, packs[i]->last.cells_in_series);
         size_t shown = packs[i]->cells.shown;
 
+        if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && !packs[i]->in_series)
+            own = config->nr_of_cells_per_battery;
+        if (!is_possible(packs[i], own))
+            own = NAN;
         if (isnan(own) && shown > 0)
             own = (double)shown;
         cells = fmin(cells, own); /* the fewest: a target that is too low harms nobody */
@@ -38,16 +55,18 @@ double control_cells_in_series(const struct config *config, const struct pack *c
 
 static struct cell find_cell(const struct pack *const packs[], size_t n, bool highest)
 {
-    struct cell found = {NAN, NULL, 0};
+    struct cell found = {NAN, NULL, 0, ""};
 
     for (size_t i = 0; i < n; i++) {
-        struct cell cell = {NAN, packs[i], 0};
+        struct cell cell = {NAN, packs[i], 0, ""};
 
         if (highest) {
             cell.voltage_V = pack_highest_cell_V(packs[i], &cell.number);
         } else {
             cell.voltage_V = pack_lowest_cell_V(packs[i], &cell.number);
         }
+        if (packs[i]->in_series)
+            cell.id = highest ? packs[i]->reading.cell_voltage_max_id : packs[i]->reading.cell_voltage_min_id;
         if (isnan(found.voltage_V) ||
             (highest ? cell.voltage_V > found.voltage_V : cell.voltage_V < found.voltage_V))
             found = cell;
@@ -60,7 +79,9 @@ static void cell_text(const struct cell *cell, char *text, size_t size)
 {
     long mV = lround(cell->voltage_V * 1000);
 
-    if (cell->number > 0)
+    if (*cell->id)
+        snprintf(text, size, "%s %ld.%03ld V", cell->id, mV / 1000, mV % 1000);
+    else if (cell->number > 0)
         snprintf(text, size, "%s: C%d %ld.%03ld V", cell->pack->name, cell->number, mV / 1000, mV % 1000);
     else
         snprintf(text, size, "%s: %ld.%03ld V", cell->pack->name, mV / 1000, mV % 1000);
@@ -170,13 +191,17 @@ static void limit_charge(const struct config *config, const struct control_input
     char text[LIMIT_REASON_MAX];
 
     limits->charge_blocked = blocking != NULL;
-    if (blocking) {
+    if (blocking && !(in->charge_part > 0)) {
         limit->value = 0;
         snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks charging", blocking->name);
         return;
     }
     limit->value = config->max_charge_current_A * fmin(at_highest, at_lowest);
-    if (at_highest <= at_lowest && at_highest < 1) {
+    if (blocking) {
+        limit->value *= in->charge_part;
+        snprintf(limit->reason, sizeof limit->reason, "Without pack \"%s\", which blocks charging",
+                 blocking->name);
+    } else if (at_highest <= at_lowest && at_highest < 1) {
         cell_text(highest, text, sizeof text);
         snprintf(limit->reason, sizeof limit->reason, "High cell: %.100s", text);
     } else if (at_lowest < 1) {
@@ -201,15 +226,18 @@ static void limit_discharge(struct control *control, const struct config *config
     else if (lowest->voltage_V > config->min_cell_voltage_V + config->min_cell_hysteresis_V)
         control->empty = false;
     limits->discharge_blocked = blocking != NULL;
-    if (blocking) {
+    if (blocking && !(in->discharge_part > 0)) {
         limit->value = 0;
         snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks discharging", blocking->name);
     } else if (control->empty) {
         limit->value = 0;
         snprintf(limit->reason, sizeof limit->reason, "Empty cell: %.100s", text);
     } else {
-        limit->value = config->max_discharge_current_A * share;
-        if (share < 1)
+        limit->value = config->max_discharge_current_A * share * (blocking ? in->discharge_part : 1);
+        if (blocking)
+            snprintf(limit->reason, sizeof limit->reason, "Without pack \"%s\", which blocks discharging",
+                     blocking->name);
+        else if (share < 1)
             snprintf(limit->reason, sizeof limit->reason, "Low cell: %.100s", text);
         else
             snprintf(limit->reason, sizeof limit->reason, "MAX_DISCHARGE_CURRENT");

@@ -30,6 +30,8 @@ struct control_input {
     bool feed_in;            /* DC feed-in is on */
     bool holding;            /* it is held off, and owed */
     bool incomplete;         /* a pack of the bank is not seen */
+    double charge_part; /* what is left of the current while a pack blocks, 0..1: 0 = it stops the bank */
+    double discharge_part;
 };
 
 struct control_output {

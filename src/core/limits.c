@@ -88,34 +88,59 @@ struct current_rule {
     bool (*blocks)(const struct pack *pack);
     const char *doing;
     const char *cap_name;
-    double cap_A; /* INFINITY = none */
+    double cap_A;  /* INFINITY = none */
+    bool excludes; /* those that block leave the others alone */
 };
+
+/* True when that decides: one that blocks stops the bank, or all do. */
+static bool is_stopped(const struct current_rule *rule, const struct pack *const packs[], size_t n,
+                       struct limit *limit, bool *blocked)
+{
+    const struct pack *blocking = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!rule->blocks(packs[i]))
+            continue;
+        blocking = blocking ? blocking : packs[i];
+        count++;
+    }
+    *blocked = count > 0;
+    if (count == 0 || (rule->excludes && count < n))
+        return false;
+    limit->value = 0;
+    snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks %s", blocking->name, rule->doing);
+    return true;
+}
 
 static void merge_current(const struct current_rule *rule, const struct pack *const packs[], size_t n,
                           const double share[], struct limit *limit, bool *blocked)
 {
-    *blocked = false;
-    unknown(limit);
-    for (size_t i = 0; i < n; i++) {
-        if (!rule->blocks(packs[i]))
-            continue;
-        *blocked = true;
-        limit->value = 0;
-        snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks %s", packs[i]->name, rule->doing);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        double bank_A = rule->limit_A(packs[i]) / (share ? share[i] : 1.0 / (double)n);
+    double lowest_A = INFINITY, sum_A = 0;
 
+    unknown(limit);
+    if (is_stopped(rule, packs, n, limit, blocked))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        double own_A = rule->limit_A(packs[i]);
+        double bank_A = own_A / (share ? share[i] : 1.0 / (double)n);
+
+        if (share && share[i] == 0)
+            continue; /* it blocks, and takes no part */
         if (isnan(bank_A)) {
             unknown(limit);
             return;
         }
-        if (i > 0 && bank_A >= limit->value)
+        sum_A += own_A;
+        if (bank_A >= lowest_A)
             continue;
-        limit->value = bank_A;
-        snprintf(limit->reason, sizeof limit->reason, "Lowest of the packs: %s", packs[i]->name);
+        lowest_A = bank_A;
+        snprintf(limit->reason, sizeof limit->reason, "Lowest of the packs: %s%s", packs[i]->name,
+                 *blocked ? ", without those that block" : "");
     }
+    if (n == 0)
+        return;
+    limit->value = fmin(lowest_A, sum_A);
     if (limit->value > rule->cap_A) {
         limit->value = rule->cap_A;
         snprintf(limit->reason, sizeof limit->reason, "Capped by %s", rule->cap_name);
@@ -123,19 +148,30 @@ static void merge_current(const struct current_rule *rule, const struct pack *co
 }
 
 void limits_merge(const struct config *config, const struct pack *const packs[], size_t n,
-                  const double share[], struct limits *out)
+                  const struct limit_shares *shares, struct limits *out)
 {
-    const struct current_rule charge = {
-        charge_current_A, pack_blocks_charge, "charging", "MAX_CHARGE_CURRENT",
-        config->max_charge_current_set ? config->max_charge_current_A : INFINITY};
-    const struct current_rule discharge = {
-        discharge_current_A, pack_blocks_discharge, "discharging", "MAX_DISCHARGE_CURRENT",
-        config->max_discharge_current_set ? config->max_discharge_current_A : INFINITY};
+    bool excludes = shares && config->blocked_pack == BLOCKED_PACK_EXCLUDE;
+    const struct current_rule charge = {charge_current_A,
+                                        pack_blocks_charge,
+                                        "charging",
+                                        "MAX_CHARGE_CURRENT",
+                                        config->max_charge_current_set ? config->max_charge_current_A
+                                                                       : INFINITY,
+                                        excludes};
+    const struct current_rule discharge = {discharge_current_A,
+                                           pack_blocks_discharge,
+                                           "discharging",
+                                           "MAX_DISCHARGE_CURRENT",
+                                           config->max_discharge_current_set ? config->max_discharge_current_A
+                                                                             : INFINITY,
+                                           excludes};
 
     if (config->keep_max_cvl)
         merge_highest_voltage(config, packs, n, &out->charge_voltage);
     else
         merge_lowest_voltage(packs, n, &out->charge_voltage);
-    merge_current(&charge, packs, n, share, &out->charge_current, &out->charge_blocked);
-    merge_current(&discharge, packs, n, share, &out->discharge_current, &out->discharge_blocked);
+    merge_current(&charge, packs, n, shares ? shares->charge : NULL, &out->charge_current,
+                  &out->charge_blocked);
+    merge_current(&discharge, packs, n, shares ? shares->discharge : NULL, &out->discharge_current,
+                  &out->discharge_blocked);
 }

@@ -13,6 +13,23 @@ enum {
     READING_TEXT_MAX = 48,  /* bytes of a name or an id, with its NUL; longer ones are cut */
 };
 
+/* The rest of /History: what a pack, or a bank, has been through. */
+struct pack_history {
+    double deepest_discharge_Ah; /* <= 0, as the next two */
+    double last_discharge_Ah;
+    double average_discharge_Ah;
+    double full_discharges;
+    double since_full_s;
+    double voltage_min_V;
+    double voltage_max_V;
+    double cell_voltage_min_V;
+    double cell_voltage_max_V;
+    double temperature_min_C;
+    double temperature_max_C;
+    double low_voltage_alarms;
+    double high_voltage_alarms;
+};
+
 /* A battery service: a pack with its BMS, or a shunt in battery-monitor mode. Texts stand first, then
  * numbers only: clearing relies on it. */
 struct pack_reading {
@@ -58,7 +75,8 @@ struct pack_reading {
     double charge_current_max_A;    /* CCL */
     double discharge_current_max_A; /* DCL */
     double low_voltage_V;
-    double allow_charge; /* 0 or 1 */
+    double charge_request; /* 1: it is so low that it asks to be charged */
+    double allow_charge;   /* 0 or 1 */
     double allow_discharge;
     double allow_balance;
     double balancing;
@@ -75,6 +93,7 @@ struct pack_reading {
     double charged_energy_kWh;
     double discharged_energy_kWh;
     double drawn_Ah; /* /History/TotalAhDrawn */
+    struct pack_history history;
 };
 
 /* Anything else on the DC side that measures a current. Texts first, as above. */

@@ -31,6 +31,7 @@
 /* Under the voltage that the bank has: enough to end any charging. More would have an ESS system empty the
  * battery into the grid. */
 #define BELOW_MOST_V 0.030
+#define BELOW_ABSURD_V 0.100
 
 /* Moves. */
 #define DOWN_V_CELL 0.0006 /* less is no reason to move */
@@ -94,6 +95,14 @@ static double set_point_V(const struct smooth *smooth, const struct smooth_input
     return in->limit_V - margin_V - (in->feed_in ? SMOOTH_FEED_IN_V : 0);
 }
 
+/* The least that ends any charging. */
+static double floor_V(const struct smooth *smooth, const struct smooth_input *in)
+{
+    double spread_V = isnan(in->spread_V) ? smooth->spread_V : in->spread_V;
+
+    return in->cells * (in->highest_V - spread_V - BELOW_MOST_V);
+}
+
 /* The voltage of the bank at which the highest cell is at its set point. */
 static double wanted_V(const struct smooth *smooth, const struct smooth_input *in)
 {
@@ -103,9 +112,8 @@ static double wanted_V(const struct smooth *smooth, const struct smooth_input *i
     double ahead_V = fmin(fmax(0, smooth->highest_V + rise_V - set_V - SPREAD_NOISE_V), AHEAD_MAX_V);
 
     double wanted_V = in->cells * (set_V - spread_V - ahead_V);
-    double now_V = in->cells * (in->highest_V - (isnan(in->spread_V) ? smooth->spread_V : in->spread_V));
 
-    return fmin(in->target_V, fmax(wanted_V, now_V - in->cells * BELOW_MOST_V));
+    return fmin(in->target_V, fmax(wanted_V, floor_V(smooth, in)));
 }
 
 static void decide_limiting(struct smooth *smooth, const struct smooth_input *in, double dt_s)
@@ -136,7 +144,11 @@ static bool may_turn_up(struct smooth *smooth)
 static void move(struct smooth *smooth, const struct smooth_input *in, double dt_s)
 {
     double wanted = wanted_V(smooth, in);
+    double least_V = fmin(floor_V(smooth, in), in->target_V);
 
+    /* A measurement that was nonsense for a moment brought it down there: the way up would take hours. */
+    if (smooth->voltage_V < least_V - in->cells * BELOW_ABSURD_V)
+        smooth->voltage_V = least_V;
     smooth->down_s += dt_s;
     smooth->ups = fmin(smooth->ups + dt_s / UPS_S, UPS_MOST);
     if (wanted < smooth->voltage_V - in->cells * DOWN_V_CELL || smooth->voltage_V > in->target_V) {

@@ -51,6 +51,7 @@ struct device *devices_add(struct devices *devices, const char *service, enum de
         return NULL;
     snprintf(device->service, sizeof device->service, "%s", service);
     device->device_class = device_class;
+    device->heard_s = NAN;
     reading_clear(device);
     devices->device[devices->count++] = device;
     return device;
@@ -254,6 +255,24 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
         if (devices->device[i]->member)
             packs[count++] = seen_pack(devices, devices->device[i]);
     }
+    return count;
+}
+
+const struct device *devices_find(const struct devices *devices, const char *service)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (strcmp(devices->device[i]->service, service) == 0)
+            return devices->device[i];
+    }
+    return NULL;
+}
+
+size_t devices_count_members(const struct devices *devices)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count; i++)
+        count += devices->device[i]->member;
     return count;
 }
 

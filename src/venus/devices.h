@@ -28,7 +28,8 @@ enum device_role {
     ROLE_SOURCE, /* another source of current, or a load, that CURRENT_SOURCES may name */
     ROLE_SYSTEM,
     ROLE_SETTINGS,
-    ROLE_OTHER, /* nothing for us: an aggregate, a battery without limits and cells, ... */
+    ROLE_NOT_IN_BANK, /* a pack that BANK does not name */
+    ROLE_OTHER,       /* nothing for us: an aggregate, a battery without limits and cells, ... */
 };
 
 const char *device_role_name(enum device_role role);
@@ -50,6 +51,7 @@ struct device {
     uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
     int implausible_count;
     struct contradiction_watch contradicts[CONTRADICTION_OF_PACK]; /* of a pack with itself */
+    double heard_s;        /* when it last said or answered anything, by the caller's clock; NAN = unknown */
     const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
@@ -111,6 +113,10 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
 size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
                        size_t max);
 
+/* The device of a service, NULL when it is not here. */
+const struct device *devices_find(const struct devices *devices, const char *service);
+
+size_t devices_count_members(const struct devices *devices);
 size_t devices_count_role(const struct devices *devices, enum device_role role);
 const struct system_reading *devices_system(const struct devices *devices);     /* NULL when not here */
 const struct settings_reading *devices_settings(const struct devices *devices); /* NULL when not here */

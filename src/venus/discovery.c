@@ -17,8 +17,8 @@ enum { PRODUCT_ID_AGGREGATE = 0xBA44 };
 
 const char *device_role_name(enum device_role role)
 {
-    static const char *const names[] = {"undecided", "pack",   "shunt",    "Multi", "MPPT",
-                                        "source",    "system", "settings", "other"};
+    static const char *const names[] = {"undecided", "pack",   "shunt",    "Multi",       "MPPT",
+                                        "source",    "system", "settings", "not in BANK", "other"};
 
     return names[role];
 }
@@ -193,6 +193,17 @@ static enum device_role battery_role(const struct config *config, const struct i
     return device->role == ROLE_PACK ? ROLE_PACK : ROLE_UNDECIDED;
 }
 
+/* Where BANK names the packs, a battery that it does not name is none of them. */
+static bool is_named(const struct config *config, const struct inputs *inputs, const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+    const char *name = inputs_text(inputs, CLASS_BATTERY, config->battery_instance_name_path, reading);
+
+    return config->shape.strings == 0 ||
+           shape_find(&config->shape, name ? name : "", reading->serial, reading->device_instance) >= 0 ||
+           shape_find(&config->shape, device->pack.name, reading->serial, reading->device_instance) >= 0;
+}
+
 static enum device_role source_role(const struct config *config, const struct device *device)
 {
     if (contains(device->service, config->multi_keyword))
@@ -211,9 +222,12 @@ static enum device_role source_role(const struct config *config, const struct de
 enum device_role discovery_role(const struct config *config, const struct inputs *inputs,
                                 const struct device *device)
 {
+    enum device_role role;
+
     switch (device->device_class) {
     case CLASS_BATTERY:
-        return battery_role(config, inputs, device);
+        role = battery_role(config, inputs, device);
+        return role == ROLE_PACK && !is_named(config, inputs, device) ? ROLE_NOT_IN_BANK : role;
     case CLASS_SOURCE:
         return source_role(config, device);
     case CLASS_SYSTEM:

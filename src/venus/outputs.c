@@ -38,53 +38,90 @@ struct output {
 
 static const char *const yes_no[] = {"No", "Yes", NULL};
 static const char *const feed_in_names[] = {"free", "holding", "returning", NULL}; /* enum feed_in_state */
-static const char *const alarm_levels[] = {"Ok", "Warning", "Alarm", NULL};
+const char *const outputs_alarm_levels[] = {"Ok", "Warning", "Alarm", NULL};
 
 static const struct output outputs_table[] = {
-    REAL("/Dc/0/Voltage", 2, "V", bank.voltage_V, "Mean of the packs"),
-    REAL("/Dc/0/Current", 2, "A", current.current_A, "Into the bank; + charges"),
-    REAL("/Dc/0/Power", 0, "W", current.power_W, "Into the bank; + charges"),
-    REAL("/Dc/0/Temperature", 1, "°C", bank.temperature_C, "Mean of the packs"),
-    REAL("/Soc", 1, "%", soc_pct, "State of charge"),
-    REAL("/Info/SocUncertainty", 1, "%", soc_uncertainty_pct, "One standard deviation of our own SoC"),
-    REAL("/Soh", 1, "%", bank.soh_pct, "State of health, weighted by capacity"),
-    REAL("/InstalledCapacity", 1, "Ah", bank.capacity_installed_Ah, "Sum of the packs"),
-    REAL("/Capacity", 1, "Ah", capacity_Ah, "Remaining charge"),
-    REAL("/ConsumedAmphours", 1, "Ah", consumed_Ah, "Remaining - installed, never positive"),
-    WHOLE("/TimeToGo", "s", time_to_go_s, "Until empty, while discharging"),
-    REAL("/Voltages/Sum", 2, "V", bank.cells_sum_V, "Mean over the packs of the sum of their cells"),
-    REAL("/Voltages/Diff", 3, "V", bank.cell_voltage_diff_V, "Highest - lowest cell of the bank"),
+    REAL("/Dc/0/Voltage", 2, "V", bank.voltage_V,
+         "Voltage: mean of the packs that tell theirs. Shared with the chargers as sensed voltage"),
+    REAL("/Dc/0/Current", 2, "A", current.current_A,
+         "Current into the bank, + charges: sum of the packs, or as CURRENT_FROM_VICTRON has it"),
+    REAL("/Dc/0/Power", 0, "W", current.power_W, "Power into the bank, + charges"),
+    REAL("/Dc/0/Temperature", 1, "°C", bank.temperature_C, "Temperature: mean of the packs"),
+    REAL("/Soc", 1, "%", soc_pct, "State of charge: mean of the packs by capacity, or our own with OWN_SOC"),
+    REAL("/Info/SocUncertainty", 1, "%", soc_uncertainty_pct,
+         "How sure our own SoC is: one standard deviation. Only with OWN_SOC and SOC_METHOD = learned"),
+    REAL("/Soh", 1, "%", bank.soh_pct, "State of health: mean of the packs by capacity"),
+    REAL("/InstalledCapacity", 1, "Ah", bank.capacity_installed_Ah,
+         "Capacity when full: sum of the packs, those lost for less than LOST_GRACE included"),
+    REAL("/Capacity", 1, "Ah", capacity_Ah, "Charge that is left"),
+    REAL("/ConsumedAmphours", 1, "Ah", consumed_Ah,
+         "Charge left less installed capacity: 0 is full, never above"),
+    WHOLE("/TimeToGo", "s", time_to_go_s,
+          "Until empty. Mean of the packs by capacity, unknown if one of them does not tell; with OWN_SOC "
+          "known "
+          "while discharging"),
+    REAL("/Voltages/Sum", 2, "V", bank.cells_sum_V, "Sum of the cells of a pack: mean of the packs"),
+    REAL("/Voltages/Diff", 3, "V", bank.cell_voltage_diff_V, "Highest less lowest cell of the whole bank"),
     REAL("/System/MaxCellVoltage", 3, "V", bank.cell_voltage_max_V.value, "Highest cell of the bank"),
-    WORDS("/System/MaxVoltageCellId", bank.cell_voltage_max_V.id, "Which cell that is"),
+    WORDS("/System/MaxVoltageCellId", bank.cell_voltage_max_V.id, "Which cell that is: <pack>: <its own id>"),
     REAL("/System/MinCellVoltage", 3, "V", bank.cell_voltage_min_V.value, "Lowest cell of the bank"),
     WORDS("/System/MinVoltageCellId", bank.cell_voltage_min_V.id, "Which cell that is"),
-    REAL("/System/MaxCellTemperature", 1, "°C", bank.cell_temperature_max_C.value, "Hottest cell"),
-    WORDS("/System/MaxTemperatureCellId", bank.cell_temperature_max_C.id, "Which cell that is"),
-    REAL("/System/MinCellTemperature", 1, "°C", bank.cell_temperature_min_C.value, "Coldest cell"),
-    WORDS("/System/MinTemperatureCellId", bank.cell_temperature_min_C.id, "Which cell that is"),
-    WHOLE("/System/NrOfCellsPerBattery", "", bank.cells_in_series, "Cells in series in a pack"),
-    WHOLE("/System/NrOfBatteries", "", packs_online, "Packs in the bank"),
+    REAL("/System/MaxCellTemperature", 1, "°C", bank.cell_temperature_max_C.value,
+         "Hottest cell of the bank"),
+    WORDS("/System/MaxTemperatureCellId", bank.cell_temperature_max_C.id, "Which cell, or sensor, that is"),
+    REAL("/System/MinCellTemperature", 1, "°C", bank.cell_temperature_min_C.value,
+         "Coldest cell of the bank"),
+    WORDS("/System/MinTemperatureCellId", bank.cell_temperature_min_C.id, "Which cell, or sensor, that is"),
+    WHOLE("/System/NrOfCellsPerBattery", "", bank.cells_in_series,
+          "Cells in series in a pack; unknown when the packs differ"),
+    WHOLE("/System/NrOfBatteries", "", packs_online, "Packs that are here"),
     WHOLE("/System/BatteriesParallel", "", packs_online, "Packs in parallel"),
-    WHOLE("/System/NrOfModulesOnline", "", bank.modules_online, "Sum of the packs"),
-    WHOLE("/System/NrOfModulesOffline", "", bank.modules_offline, "Sum of the packs, and packs missing"),
+    WHOLE("/System/NrOfModulesOnline", "", bank.modules_online, "Modules at work: sum of the packs"),
+    WHOLE("/System/NrOfModulesOffline", "", bank.modules_offline,
+          "Modules that are not: sum of the packs, and each pack that is lost"),
     WHOLE("/System/NrOfModulesBlockingCharge", "", bank.modules_blocking_charge, "Sum of the packs"),
     WHOLE("/System/NrOfModulesBlockingDischarge", "", bank.modules_blocking_discharge, "Sum of the packs"),
-    LIMIT("/Info/MaxChargeVoltage", 2, "V", limits.charge_voltage.value, "CVL"),
-    LIMIT("/Info/MaxChargeCurrent", 1, "A", limits.charge_current.value, "CCL"),
-    LIMIT("/Info/MaxDischargeCurrent", 1, "A", limits.discharge_current.value, "DCL"),
-    REAL("/Info/BatteryLowVoltage", 2, "V", bank.low_voltage_V, "The highest of the packs"),
+    LIMIT("/Info/MaxChargeVoltage", 2, "V", limits.charge_voltage.value,
+          "CVL: the voltage that chargers hold. Valid as long as we are on the bus"),
+    LIMIT("/Info/MaxChargeCurrent", 1, "A", limits.charge_current.value,
+          "CCL: charging current for the bank"),
+    LIMIT("/Info/MaxDischargeCurrent", 1, "A", limits.discharge_current.value,
+          "DCL: discharging current for the bank"),
+    REAL("/Info/BatteryLowVoltage", 2, "V", bank.low_voltage_V,
+         "The highest that a pack says, else MIN_CELL_VOLTAGE of all cells under OWN_CHARGE_PARAMETERS; "
+         "stands "
+         "while no pack tells it. Venus hands it to the Multi and goes by DCL"),
+    NAMED("/Info/ChargeRequest", yes_no, bank.charge_request,
+          "1: a pack is so low that it asks to be charged. An ESS system then charges from the grid"),
     WORDS("/Info/ChargeMode", limits.charge_voltage.reason, "Why CVL is what it is"),
     WORDS("/Info/ChargeLimitation", limits.charge_current.reason, "Why CCL is what it is"),
     WORDS("/Info/DischargeLimitation", limits.discharge_current.reason, "Why DCL is what it is"),
-    NAMED("/Io/AllowToCharge", yes_no, bank.allow_charge, "All packs must allow"),
-    NAMED("/Io/AllowToDischarge", yes_no, bank.allow_discharge, "All packs must allow"),
-    NAMED("/Io/AllowToBalance", yes_no, bank.allow_balance, "All packs must allow"),
-    NAMED("/Info/FeedIn", feed_in_names, feed_in_state, "What the guard over DC feed-in does"),
-    WHOLE("/Balancing", "", bank.balancing, "A pack is balancing"),
+    NAMED("/Io/AllowToCharge", yes_no, bank.allow_charge, "0: a pack blocks charging, and CCL is 0"),
+    NAMED("/Io/AllowToDischarge", yes_no, bank.allow_discharge, "0: a pack blocks discharging, and DCL is 0"),
+    NAMED("/Io/AllowToBalance", yes_no, bank.allow_balance,
+          "0: a pack does not allow its cells to be balanced"),
+    NAMED("/Info/FeedIn", feed_in_names, feed_in_state,
+          "Our guard over DC feed-in: free, holding it off, returning it. Only with OWN_CHARGE_PARAMETERS"),
+    WHOLE("/Balancing", "", bank.balancing, "1 or 2: a pack is balancing its cells"),
     REAL("/History/ChargeCycles", 1, "", bank.charge_cycles, "Mean of the packs"),
     REAL("/History/ChargedEnergy", 2, "kWh", bank.charged_energy_kWh, "Sum of the packs"),
     REAL("/History/DischargedEnergy", 2, "kWh", bank.discharged_energy_kWh, "Sum of the packs"),
     REAL("/History/TotalAhDrawn", 1, "Ah", bank.drawn_Ah, "Sum of the packs"),
+    REAL("/History/DeepestDischarge", 1, "Ah", bank.history.deepest_discharge_Ah,
+         "Sum of the deepest of each pack: the bank's own was not deeper"),
+    REAL("/History/LastDischarge", 1, "Ah", bank.history.last_discharge_Ah, "Sum of the packs"),
+    REAL("/History/AverageDischarge", 1, "Ah", bank.history.average_discharge_Ah, "Sum of the packs"),
+    WHOLE("/History/FullDischarges", "", bank.history.full_discharges, "Of the pack that had most"),
+    WHOLE("/History/TimeSinceLastFullCharge", "s", bank.history.since_full_s,
+          "Of the pack for which it is longest"),
+    REAL("/History/MinimumVoltage", 2, "V", bank.history.voltage_min_V, "Lowest of the packs"),
+    REAL("/History/MaximumVoltage", 2, "V", bank.history.voltage_max_V, "Highest of the packs"),
+    REAL("/History/MinimumCellVoltage", 3, "V", bank.history.cell_voltage_min_V, "Lowest of the packs"),
+    REAL("/History/MaximumCellVoltage", 3, "V", bank.history.cell_voltage_max_V, "Highest of the packs"),
+    REAL("/History/MinimumTemperature", 1, "°C", bank.history.temperature_min_C, "Lowest of the packs"),
+    REAL("/History/MaximumTemperature", 1, "°C", bank.history.temperature_max_C, "Highest of the packs"),
+    WHOLE("/History/LowVoltageAlarms", "", bank.history.low_voltage_alarms, "Sum of the packs"),
+    WHOLE("/History/HighVoltageAlarms", "", bank.history.high_voltage_alarms, "Sum of the packs"),
 };
 
 /* Paths that do not follow the aggregate. */
@@ -129,40 +166,46 @@ static const struct {
     [FIXED_PROCESS_VERSION] = {{"/Mgmt/ProcessVersion", 's', 0, 0, NULL, NULL, "Its version", false},
                                VERSION,
                                0},
-    [FIXED_CONNECTION] = {{"/Mgmt/Connection", 's', 0, 0, NULL, NULL, "What it is made of", false},
+    [FIXED_CONNECTION] = {{"/Mgmt/Connection", 's', 0, 0, NULL, NULL, "What the bank is made of", false},
                           "D-Bus",
                           0},
-    [FIXED_INSTANCE] = {{"/DeviceInstance", 'i', 0, 0, NULL, NULL, "Choose it as battery monitor", false},
-                        NULL,
-                        OUTPUTS_INSTANCE_WISH},
-    [FIXED_PRODUCT_ID] = {{"/ProductId", 'i', 0, 0, NULL, NULL, "Of aggregates", false},
+    [FIXED_INSTANCE] =
+        {{"/DeviceInstance", 'i', 0, 0, NULL, NULL,
+          "The number by which Venus knows us: choose it as battery monitor and controlling BMS", false},
+         NULL,
+         OUTPUTS_INSTANCE_WISH},
+    [FIXED_PRODUCT_ID] = {{"/ProductId", 'i', 0, 0, NULL, NULL, "0xBA44, as aggregates have it", false},
                           NULL,
                           OUTPUTS_PRODUCT_ID},
-    [FIXED_PRODUCT_NAME] = {{"/ProductName", 's', 0, 0, NULL, NULL, "Ours", false}, OUTPUTS_PRODUCT_NAME, 0},
-    [FIXED_CUSTOM_NAME] = {{"/CustomName", 's', 0, 0, NULL, NULL, "The user's name for the bank", true},
+    [FIXED_PRODUCT_NAME] = {{"/ProductName", 's', 0, 0, NULL, NULL, "What this battery is", false},
+                            OUTPUTS_PRODUCT_NAME,
+                            0},
+    [FIXED_CUSTOM_NAME] = {{"/CustomName", 's', 0, 0, NULL, NULL,
+                            "The user's name for the bank, kept in the system's settings", true},
                            "",
                            0},
     [FIXED_FIRMWARE] = {{"/FirmwareVersion", 's', 0, 0, NULL, NULL, "Version of this program", false},
                         VERSION,
                         0},
-    [FIXED_HARDWARE] = {{"/HardwareVersion", 's', 0, 0, NULL, NULL, "There is none", false}, "-", 0},
-    [FIXED_CONNECTED] = {{"/Connected", 'i', 0, 0, NULL, NULL, "Always 1", false}, NULL, 1},
-    [FIXED_STATE] = {{"/State", 'i', 0, 0, NULL, states, "9 running", false}, NULL, 9},
-    [FIXED_ERROR] = {{"/ErrorCode", 'i', 0, 0, NULL, NULL, "0 none", false}, NULL, 0},
+    [FIXED_HARDWARE] = {{"/HardwareVersion", 's', 0, 0, NULL, NULL, "There is no hardware", false}, "-", 0},
+    [FIXED_CONNECTED] = {{"/Connected", 'i', 0, 0, NULL, NULL,
+                          "Always 1: when we have nothing to say we leave the bus", false},
+                         NULL,
+                         1},
+    [FIXED_STATE] = {{"/State", 'i', 0, 0, NULL, states, "9 as long as we are on the bus", false}, NULL, 9},
+    [FIXED_ERROR] =
+        {{"/ErrorCode", 'i', 0, 0, NULL, NULL, "Always 0: what is wrong is told by /Alarms", false}, NULL, 0},
     [FIXED_SERIES] = {{"/System/BatteriesSeries", 'i', 0, 0, "", NULL, "Packs in series", false}, NULL, 1},
-    [FIXED_HAS_TEMPERATURE] = {{"/Settings/HasTemperature", 'i', 0, 0, NULL, NULL, "1: it has one", false},
+    [FIXED_HAS_TEMPERATURE] = {{"/Settings/HasTemperature", 'i', 0, 0, NULL, NULL,
+                                "1: the history may show temperatures", false},
                                NULL,
                                1},
 };
 
-/* Of each pack, under /Battery/<slot from 1>/. */
-static const char *const pack_fields[] = {"Service", "Name", "Serial", "State"};
-
 enum {
     OUTPUTS_COUNT = sizeof outputs_table / sizeof *outputs_table,
-    PACK_FIELDS = sizeof pack_fields / sizeof *pack_fields,
     OUTPUT_PATH_MAX = 128,
-    CELL_ITEMS_MAX = OUTPUTS_PACKS_MAX * READING_CELLS_MAX,
+    ITEMS_MAX = OUTPUTS_PACKS_MAX * (READING_CELLS_MAX + 64), /* names that change leave theirs behind */
 };
 
 struct outputs {
@@ -170,8 +213,21 @@ struct outputs {
     int item[OUTPUTS_COUNT];
     int alarm[ALARM_COUNT];
     int fixed[FIXED_COUNT];
-    int pack[OUTPUTS_PACKS_MAX][PACK_FIELDS]; /* -1 until the slot was used */
 };
+
+static const char *alarm_help(enum alarm alarm)
+{
+    switch (alarm) {
+    case ALARM_BMS_CABLE:
+        return "Highest level of the packs, and ours: 1 a pack is lost, 2 all are";
+    case ALARM_INTERNAL_FAILURE:
+        return "Highest level of the packs, and ours: 1 a pack says what cannot be where safety depends on "
+               "it, "
+               "our files cannot be saved, or DC feed-in cannot be written";
+    default:
+        return "Highest level that a pack knows";
+    }
+}
 
 static bool add_all(struct outputs *outputs)
 {
@@ -192,8 +248,8 @@ static bool add_all(struct outputs *outputs)
     }
     for (int i = 0; i < ALARM_COUNT; i++) {
         char path[OUTPUT_PATH_MAX];
-        struct item_def def = {path, 'i', 0, ROUND_NEAREST, NULL, alarm_levels, "Highest of the packs",
-                               false};
+        struct item_def def = {
+            path, 'i', 0, ROUND_NEAREST, NULL, outputs_alarm_levels, alarm_help((enum alarm)i), false};
 
         snprintf(path, sizeof path, "/Alarms/%s", alarm_name((enum alarm)i));
         outputs->alarm[i] = items_add(items, &def);
@@ -209,7 +265,6 @@ struct outputs *outputs_new(struct items *items)
     if (!outputs)
         return NULL;
     outputs->items = items;
-    memset(outputs->pack, -1, sizeof outputs->pack);
     if (!add_all(outputs)) {
         outputs_free(outputs);
         return NULL;
@@ -248,33 +303,6 @@ void outputs_set_identity(struct outputs *outputs, const struct outputs_identity
     items_set_number(outputs->items, outputs->fixed[FIXED_INSTANCE], identity->device_instance);
 }
 
-static bool add_pack(struct outputs *outputs, size_t slot)
-{
-    bool good = true;
-
-    for (int field = 0; field < PACK_FIELDS; field++) {
-        char path[OUTPUT_PATH_MAX];
-        struct item_def def = {path, 's', 0, ROUND_NEAREST, NULL, NULL, "Of one pack", false};
-
-        snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, pack_fields[field]);
-        outputs->pack[slot][field] = items_add(outputs->items, &def);
-        good = good && outputs->pack[slot][field] >= 0;
-    }
-    return good;
-}
-
-void outputs_set_pack(struct outputs *outputs, size_t slot, const struct outputs_pack *pack)
-{
-    const char *const values[PACK_FIELDS] = {pack->service, pack->name, pack->serial, pack->state};
-
-    if (slot >= OUTPUTS_PACKS_MAX)
-        return;
-    if (outputs->pack[slot][0] < 0 && !add_pack(outputs, slot))
-        return;
-    for (int field = 0; field < PACK_FIELDS; field++)
-        set_text_or_invalid(outputs->items, outputs->pack[slot][field], values[field]);
-}
-
 /* A name as an element of an object path: what D-Bus does not allow there is dropped. "" when nothing
  * is left. */
 static void path_element(const char *name, char *element, size_t size)
@@ -290,7 +318,7 @@ static void path_element(const char *name, char *element, size_t size)
     element[used] = '\0';
 }
 
-static void set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
+static bool set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
 {
     char path[OUTPUT_PATH_MAX];
     int item;
@@ -298,13 +326,22 @@ static void set_cell(struct outputs *outputs, const char *element, size_t cell, 
     snprintf(path, sizeof path, "/Voltages/%s_Cell%zu", element, cell + 1);
     item = items_find(outputs->items, path);
     if (item < 0) {
-        struct item_def def = {path, 'd', 3, ROUND_NEAREST, "V", NULL, "One cell", false};
+        struct item_def def = {
+            path,
+            'd',
+            3,
+            ROUND_NEAREST,
+            "V",
+            NULL,
+            "A cell, with SEND_CELL_VOLTAGES; the name of the pack without what a path cannot have",
+            false};
 
-        if (items_count(outputs->items) < CELL_ITEMS_MAX)
+        if (items_count(outputs->items) < ITEMS_MAX)
             item = items_add(outputs->items, &def);
     }
     if (item >= 0)
         items_set_number(outputs->items, item, voltage_V);
+    return item >= 0;
 }
 
 /* The pack's part of the path; numbered when it would be empty or that of a pack before it. */
@@ -324,16 +361,19 @@ static void cell_element(const struct pack *const packs[], size_t index, char *e
         snprintf(element + strlen(element), size - strlen(element), "_%zu", index + 1);
 }
 
-void outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
+bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
 {
+    bool all = true;
+
     for (size_t i = 0; i < n; i++) {
         size_t cells = pack_reading_cells_shown(&packs[i]->reading);
         char element[READING_TEXT_MAX];
 
         cell_element(packs, i, element, sizeof element);
         for (size_t cell = 0; cell < cells; cell++)
-            set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]);
+            all = set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]) && all;
     }
+    return all;
 }
 
 void outputs_forget_cells(struct outputs *outputs)

@@ -1,5 +1,5 @@
-/* What we show: one table from field of the aggregate to path, type, text and rounding. A new path is
- * one row here; a value for people and for Venus at once. */
+/* What we show of the bank: one table from field of the aggregate to path, type, text, rounding and meaning.
+ * A new path is one row here; a value for people and for Venus at once. */
 #ifndef VENUS_OUTPUTS_H
 #define VENUS_OUTPUTS_H
 
@@ -17,15 +17,9 @@ struct outputs_identity {
     int device_instance;
 };
 
-/* Who is behind the bank: for the pages of the packs, and for `status`. */
-struct outputs_pack {
-    const char *service; /* "" when the slot is empty */
-    const char *name;
-    const char *serial;
-    const char *state; /* "online", "missing", "waiting for /Soc" */
-};
-
 enum { OUTPUTS_PACKS_MAX = 64 };
+
+extern const char *const outputs_alarm_levels[]; /* names of 0, 1, 2; NULL-terminated */
 
 struct outputs;
 
@@ -36,10 +30,10 @@ void outputs_free(struct outputs *outputs);
 /* Sets all values; what did not change is not marked. */
 void outputs_set(struct outputs *outputs, const struct aggregate *aggregate);
 void outputs_set_identity(struct outputs *outputs, const struct outputs_identity *identity);
-void outputs_set_pack(struct outputs *outputs, size_t slot, const struct outputs_pack *pack);
 
-/* SEND_CELL_VOLTAGES: /Voltages/<pack>_Cell<k> for every cell. */
-void outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n);
+/* SEND_CELL_VOLTAGES: /Voltages/<pack>_Cell<k> for every cell. A path that was shown stays, be it unknown;
+ * false when there are so many that some cells have no place. */
+bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n);
 
 /* The packs or their names changed: what outputs_set_cells showed is unknown until it is called again. */
 void outputs_forget_cells(struct outputs *outputs);

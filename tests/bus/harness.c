@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shim/world.h"
 
 #define ITEM_INTERFACE "com.victronenergy.BusItem"
 #define BATTERY_PREFIX "com.victronenergy.battery."
@@ -44,6 +47,7 @@ struct seen_item {
 
 struct harness {
     char directory[DIRECTORY_LENGTH];
+    char data[2 * DIRECTORY_LENGTH];
     char address[DIRECTORY_LENGTH + 32];
     pid_t bus;
 
@@ -55,6 +59,7 @@ struct harness {
     size_t items;
     size_t updates;
 
+    struct world *world; /* shared with the daemon; NULL while none is needed */
     pid_t daemon;
     int daemon_status;
     int log_fd;
@@ -503,6 +508,11 @@ void harness_bus_restart(struct harness *h)
 
 /* -- the daemon ---------------------------------------------------------------------------------- */
 
+const char *harness_data_directory(const struct harness *h)
+{
+    return h->data;
+}
+
 static void data_path(const struct harness *h, const char *file, char *path, size_t size)
 {
     snprintf(path, size, "%s/data/%s", h->directory, file);
@@ -534,7 +544,7 @@ char *harness_data_read(struct harness *h, const char *file)
     return text;
 }
 
-void harness_daemon_start(struct harness *h, const char *settings)
+static void start_daemon(struct harness *h, const char *settings, const char *const environment[])
 {
     const char *program = getenv("AGGREGATOR");
     const char *wrap = getenv("HARNESS_WRAP");
@@ -549,6 +559,11 @@ void harness_daemon_start(struct harness *h, const char *settings)
     write_file(settings_path, settings ? settings : "");
 
     snprintf(words, sizeof words, "%s", wrap ? wrap : "");
+    if (environment) {
+        argv[count++] = (char *)(uintptr_t) "env";
+        for (; *environment; environment++)
+            argv[count++] = (char *)(uintptr_t)*environment;
+    }
     for (char *rest = words, *word; (word = strtok_r(rest, " ", &rest)) && count < 30;)
         argv[count++] = word;
     argv[count++] = (char *)(uintptr_t)(program ? program : BUILD_DIR "/battery-aggregator");
@@ -568,6 +583,34 @@ void harness_daemon_start(struct harness *h, const char *settings)
     close(ends[1]);
     h->log_fd = ends[0];
     fcntl(h->log_fd, F_SETFL, O_NONBLOCK);
+}
+
+void harness_daemon_start(struct harness *h, const char *settings)
+{
+    start_daemon(h, settings, NULL);
+}
+
+struct world *harness_daemon_start_in_world(struct harness *h, const char *settings)
+{
+    char path[2 * DIRECTORY_LENGTH], world[4 * DIRECTORY_LENGTH], preload[512], folder[256];
+    /* a sanitizer's library wants to be the first; this one has nothing of it */
+    const char *const with[] = {world, preload, "ASAN_OPTIONS=verify_asan_link_order=0", NULL};
+    int fd;
+
+    assert_non_null(getcwd(folder, sizeof folder));
+    snprintf(path, sizeof path, "%s/world", h->directory);
+    snprintf(world, sizeof world, "WORLD=%s", path);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s" BUILD_DIR "/tests/world.so",
+             BUILD_DIR[0] == '/' ? "" : folder, BUILD_DIR[0] == '/' ? "" : "/");
+    if (!h->world) {
+        fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0 && ftruncate(fd, sizeof *h->world) == 0);
+        h->world = mmap(NULL, sizeof *h->world, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        assert_true(h->world != MAP_FAILED);
+    }
+    start_daemon(h, settings, with);
+    return h->world;
 }
 
 bool harness_daemon_runs(struct harness *h)
@@ -598,6 +641,12 @@ void harness_daemon_reload(struct harness *h, const char *settings)
     snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
     write_file(settings_path, settings);
     kill(h->daemon, SIGHUP);
+}
+
+void harness_signal(struct harness *h, int signal)
+{
+    assert_true(harness_daemon_runs(h));
+    kill(h->daemon, signal);
 }
 
 int harness_daemon_stop(struct harness *h, int signal)
@@ -1095,6 +1144,7 @@ struct harness *harness_new(void)
     snprintf(h->directory, sizeof h->directory, "/tmp/aggregator-test-XXXXXX");
     assert_non_null(mkdtemp(h->directory));
     snprintf(h->address, sizeof h->address, "unix:path=%s/bus", h->directory);
+    snprintf(h->data, sizeof h->data, "%s/data", h->directory);
     remove_data(h);
     harness_bus_start(h);
     start_peer(h);
@@ -1136,6 +1186,9 @@ int harness_group_teardown(void **state)
 
 static void forget_all(struct harness *h)
 {
+    if (h->world)
+        munmap(h->world, sizeof *h->world);
+    h->world = NULL;
     h->items = 0;
     h->updates = 0;
     h->log_length = 0;

@@ -46,10 +46,14 @@ const char *harness_address(const struct harness *h);
 
 /* Starts it with this text in its settings file (NULL = an empty file), a data folder, and this bus. */
 void harness_daemon_start(struct harness *h, const char *settings);
+/* The same in a world whose clocks and disk are the test's: valid until the end of the test. */
+struct world *harness_daemon_start_in_world(struct harness *h, const char *settings);
 /* Starts it without waiting for anything, even with wrong settings. */
 bool harness_daemon_runs(struct harness *h);
 /* Sends the signal and waits for its end. Exit status, or 128 + the signal that killed it. */
 int harness_daemon_stop(struct harness *h, int signal);
+/* Sends the signal and waits for nothing. */
+void harness_signal(struct harness *h, int signal);
 /* Other text in its settings file, and the signal that has it read again. */
 void harness_daemon_reload(struct harness *h, const char *settings);
 /* Waits until it ends by itself. */
@@ -60,6 +64,7 @@ void harness_daemon_sync(struct harness *h);
 /* Lets d seconds of events pass: only for what must NOT happen. */
 void harness_watch(struct harness *h, double seconds);
 
+const char *harness_data_directory(const struct harness *h);
 /* Its data folder. A missing file reads as NULL; the text is the caller's to free. */
 void harness_data_write(struct harness *h, const char *file, const char *text);
 char *harness_data_read(struct harness *h, const char *file);

@@ -7,7 +7,8 @@ line on stdin; each is answered by one JSON line when it took effect. The end of
 
   {"cmd": "add", "service": NAME, "items": {PATH: VALUE}, "style": STYLE, "like": TEMPLATE, "without": [PATH]}
   {"cmd": "set", "service": NAME, "items": {PATH: VALUE}, "signal": "items" | "properties" | "none"}
-  {"cmd": "raw", "service": NAME, "path": PATH, "member": SIGNAL, "signature": S, "args": [..]}   any signal
+  {"cmd": "raw", "service": NAME, "path": PATH, "member": SIGNAL, "signature": S, "args": [..],
+   "interface": INTERFACE, "to": NAME}                     any signal, to everybody or to one
   {"cmd": "remove", "service": NAME}                       its connection is closed
   {"cmd": "return", "service": NAME, "as": NEW_NAME}       a removed one comes back as it was
   {"cmd": "rename", "service": NAME, "to": NEW_NAME}       remove and return
@@ -15,6 +16,7 @@ line on stdin; each is answered by one JSON line when it took effect. The end of
   {"cmd": "hang", "service": NAME}                         frozen from the start
   {"cmd": "flood", "service": NAME, "rate": PER_SECOND, "seconds": S}    and "flood_stop"
   {"cmd": "settings", "items": {PATH: VALUE}}              com.victronenergy.settings
+  {"cmd": "refuse", "on": BOOL}                            the settings service takes nothing, until it does
   {"cmd": "calls", "service": NAME}                        what was called on it, and how often
   {"cmd": "bus_lost"}, {"cmd": "bus_back"}                 all leave; all come back
   {"cmd": "reset"}                                         nobody is there any more
@@ -174,6 +176,8 @@ class SettingsGroup(Node):
     @dbus.service.method(SETTINGS, in_signature="aa{sv}", out_signature="aa{sv}")
     def AddSettings(self, wanted):
         self.service.count("AddSettings", self.prefix)
+        if self.service.refusing:
+            raise dbus.DBusException("nothing is added", name="com.victronenergy.Error.Refused")
         answer = []
         for one in wanted:
             path = str(one["path"])
@@ -255,7 +259,8 @@ class Service:
 class SettingsService(Service):
     """com.victronenergy.settings: adds settings, keeps the values that are there, hands out instances."""
 
-    def __init__(self, address, items):
+    def __init__(self, address, items, refusing=False):
+        self.refusing = refusing
         super().__init__(address, SETTINGS_NAME, items, "tree")
 
     def export(self):
@@ -280,6 +285,8 @@ class SettingsService(Service):
         return self.items[path]
 
     def written(self, path, value):
+        if self.refusing:
+            return 2
         if value != self.items[path]:
             self.set({path: value}, "properties")
         return 0
@@ -353,13 +360,18 @@ class Peer:
         self.services[c["service"]] = Service(self.address, c["service"], items, "getitems", frozen=True)
 
     def settings(self, c):
-        self.services[SETTINGS_NAME] = SettingsService(self.address, dict(c.get("items", {})))
+        self.services[SETTINGS_NAME] = SettingsService(self.address, dict(c.get("items", {})), c.get("refusing", False))
+
+    def refuse(self, c):
+        self.services[SETTINGS_NAME].refusing = c["on"]
 
     def set(self, c):
         self.services[c["service"]].set(c["items"], c.get("signal", "items"))
 
     def raw(self, c):
-        message = dbus.lowlevel.SignalMessage(c["path"], ITEM, c["member"])
+        message = dbus.lowlevel.SignalMessage(c["path"], c.get("interface", ITEM), c["member"])
+        if "to" in c:
+            message.set_destination(c["to"])
         if c["args"]:
             message.append(*c["args"], signature=c["signature"])
         connection = self.services[c["service"]].connection
@@ -419,7 +431,7 @@ class Peer:
     def do(self, line):
         table = {"add": self.add, "set": self.set, "raw": self.raw, "remove": self.remove, "return": self.bring_back,
                  "rename": self.rename, "freeze": self.freeze, "thaw": self.thaw, "hang": self.hang,
-                 "flood": self.start_flood, "flood_stop": self.stop_flood, "settings": self.settings,
+                 "flood": self.start_flood, "flood_stop": self.stop_flood, "settings": self.settings, "refuse": self.refuse,
                  "calls": self.calls, "bus_lost": self.bus_lost, "bus_back": self.bus_back,
                  "reset": self.reset}
         try:

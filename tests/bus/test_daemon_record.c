@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRAM BUILD_DIR "/battery-aggregator"
+#define PROGRAM "${AGGREGATOR:-" BUILD_DIR "/battery-aggregator}"
 #define FEED_IN "/Settings/CGwacs/OvervoltageFeedIn"
 
 static int shell(struct harness *h, const char *command, char **said)

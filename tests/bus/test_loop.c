@@ -401,6 +401,51 @@ static void patient_calls_that_wait_are_answered_with_null_on_closing(void **sta
     assert_int_equal(fixture->a.nulls, MANY);
 }
 
+static bool is_the_last_answered(void *ctx)
+{
+    const struct peer *peer = ctx;
+
+    return peer->echoed == strlen("the last");
+}
+
+/* Those that wait for their turn are not without end, and the answer tells it. */
+static void patient_calls_beyond_what_may_wait_are_answered_with_null_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *a = &fixture->a;
+
+    fixture->b.mute = true;
+    peer_open_wait(fixture, a);
+    peer_open_wait(fixture, &fixture->b);
+    for (int i = 0; i < BUS_PATIENT_MAX + BUS_WAITING_MAX; i++)
+        peer_call_patient(a, &fixture->b, NULL);
+    assert_int_equal(a->nulls, 0);
+    peer_call_patient(a, &fixture->b, NULL);
+    assert_int_equal(a->nulls, 1);
+}
+
+static void a_patient_call_is_forgotten_while_it_waits_and_not_later(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *a = &fixture->a;
+
+    fixture->b.echo = true;
+    peer_open_wait(fixture, a);
+    peer_open_wait(fixture, &fixture->b);
+    for (int i = 0; i < BUS_PATIENT_MAX; i++)
+        peer_call_patient(a, &fixture->b, "x");
+    assert_false(bus_call_forget(a->bus, peer_reply, a));
+    for (int i = 0; i < 3; i++)
+        peer_call_patient(a, &fixture->b, "x");
+    for (int i = 0; i < 3; i++)
+        assert_true(bus_call_forget(a->bus, peer_reply, a));
+    assert_false(bus_call_forget(a->bus, peer_reply, a));
+    peer_call_patient(a, &fixture->b, "the last");
+    await(&fixture->loop, is_the_last_answered, a, "all answers");
+    assert_int_equal(a->replies, BUS_PATIENT_MAX + 1);
+    assert_int_equal(a->nulls, 0);
+}
+
 enum { LONG = 4 << 20 };
 
 static char *long_text(void)
@@ -779,6 +824,8 @@ int main(void)
         TEST(of_many_patient_calls_each_is_answered_once),
         TEST(an_urgent_call_overtakes_patient_ones_that_nobody_answers),
         TEST(patient_calls_that_wait_are_answered_with_null_on_closing),
+        TEST(patient_calls_beyond_what_may_wait_are_answered_with_null_at_once),
+        TEST(a_patient_call_is_forgotten_while_it_waits_and_not_later),
         TEST(a_message_larger_than_the_socket_goes_out_whole),
         TEST(a_flood_leaves_each_turn_of_the_loop_its_time),
         TEST(calls_in_flight_are_answered_with_null_before_down),

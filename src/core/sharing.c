@@ -1,0 +1,393 @@
+#include "core/sharing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* When the current is steady, and when it has stepped. All of the capacity, A for each Ah. */
+#define STEADY_C 0.01
+#define STEADY_S 5.0 /* all drivers have spoken since */
+#define STEADY_LAG_S 3.0
+#define STEP_LEAST_C 0.05
+#define STEP_LONGEST_S 120.0 /* later the packs' voltages have moved apart by themselves */
+#define STEP_WEIGHT 0.2
+#define STEP_OUTLIER 5.0 /* times an equal share, or a part of it */
+
+/* When a share is measured. */
+#define MEASURED_LEAST_C 0.05
+#define MEASURED_LAG_S 180.0
+#define MEASURED_LEAST_S 60.0
+
+/* How fast a load rises. */
+#define RISE_LAG_S 5.0
+#define RISE_NOISE_1S 0.001
+#define RISE_MOST 0.3
+
+#define DT_MOST_S 30.0
+
+void sharing_init(struct sharing *sharing)
+{
+    memset(sharing, 0, sizeof *sharing);
+    sharing->last_time_s = NAN;
+    sharing->charge = sharing->discharge = (struct sharing_hold){1, NAN, 0};
+}
+
+/* A capacity that is no longer told stands: shares must not move because something became unknown. */
+static double capacity_of(const struct pack *pack)
+{
+    return pack_now_or_last(pack->reading.capacity_installed_Ah, pack->last.capacity_installed_Ah);
+}
+
+/* So does a current: silence is no proof that a pack is not at its limit. */
+static double current_of(const struct pack *pack)
+{
+    return pack_now_or_last(pack->reading.current_A, pack->last.current_A);
+}
+
+static double bank_A(const struct pack *const branches[], size_t n)
+{
+    double sum_A = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_A += current_of(branches[i]);
+    return sum_A;
+}
+
+static double installed_Ah(const struct pack *const branches[], size_t n)
+{
+    double sum_Ah = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_Ah += capacity_of(branches[i]);
+    return sum_Ah;
+}
+
+static bool blocks(const struct pack *pack, bool charging)
+{
+    return charging ? pack_blocks_charge(pack) : pack_blocks_discharge(pack);
+}
+
+static bool same_branches(const struct sharing *sharing, const struct pack *const branches[], size_t n)
+{
+    if (sharing->branches != n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(sharing->branch[i].name, branches[i]->name) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Other branches, or another order: what was learned holds no more, how far we are held back does. */
+static void begin(struct sharing *sharing, const struct pack *const branches[], size_t n)
+{
+    struct sharing_hold charge = sharing->charge, discharge = sharing->discharge;
+
+    sharing_init(sharing);
+    sharing->charge = charge;
+    sharing->discharge = discharge;
+    sharing->branches = n;
+    sharing->steady_at_s = NAN;
+    sharing->bank_A = bank_A(branches, n);
+    for (size_t i = 0; i < n; i++) {
+        struct sharing_branch *branch = &sharing->branch[i];
+
+        snprintf(branch->name, sizeof branch->name, "%s", branches[i]->name);
+        branch->step_share = branch->in_share = branch->out_share = NAN;
+    }
+}
+
+/* ---- learning ---- */
+
+static double follow(double now, double wanted, double share)
+{
+    return isnan(now) ? wanted : now + share * (wanted - now);
+}
+
+static bool is_plausible(const struct sharing *sharing, const struct pack *const branches[], double step_A)
+{
+    double equal = 1.0 / (double)sharing->branches;
+
+    for (size_t i = 0; i < sharing->branches; i++) {
+        double share = (current_of(branches[i]) - sharing->branch[i].steady_A) / step_A;
+
+        if (!(share >= equal / STEP_OUTLIER && share <= equal * STEP_OUTLIER))
+            return false;
+    }
+    return true;
+}
+
+/* On one bus bar a step of the current divides as the conductances do: dI_i = dV / R_i. */
+static void learn_step(struct sharing *sharing, const struct pack *const branches[], double step_A)
+{
+    if (!is_plausible(sharing, branches, step_A))
+        return;
+    for (size_t i = 0; i < sharing->branches; i++) {
+        struct sharing_branch *branch = &sharing->branch[i];
+
+        branch->step_share =
+            follow(branch->step_share, (current_of(branches[i]) - branch->steady_A) / step_A, STEP_WEIGHT);
+    }
+    sharing->steps++;
+}
+
+static void look_for_step(struct sharing *sharing, const struct pack *const branches[], double capacity_Ah,
+                          double time_s, double dt_s)
+{
+    double now_A = bank_A(branches, sharing->branches);
+
+    sharing->bank_A = follow(sharing->bank_A, now_A, 1 - exp(-dt_s / STEADY_LAG_S));
+    sharing->steady_s =
+        fabs(now_A - sharing->bank_A) <= STEADY_C * capacity_Ah ? sharing->steady_s + dt_s : 0;
+    if (sharing->steady_s < STEADY_S)
+        return;
+    if (time_s - sharing->steady_at_s <= STEP_LONGEST_S &&
+        fabs(now_A - sharing->steady_bank_A) >= STEP_LEAST_C * capacity_Ah)
+        learn_step(sharing, branches, now_A - sharing->steady_bank_A);
+    sharing->steady_at_s = time_s;
+    sharing->steady_bank_A = now_A;
+    for (size_t i = 0; i < sharing->branches; i++)
+        sharing->branch[i].steady_A = current_of(branches[i]);
+}
+
+static void measure_shares(struct sharing *sharing, const struct pack *const branches[], double capacity_Ah,
+                           double dt_s)
+{
+    double now_A = bank_A(branches, sharing->branches);
+    bool charging = now_A > 0;
+
+    if (!(fabs(now_A) >= MEASURED_LEAST_C * capacity_Ah))
+        return;
+    *(charging ? &sharing->in_s : &sharing->out_s) += dt_s;
+    for (size_t i = 0; i < sharing->branches; i++) {
+        struct sharing_branch *branch = &sharing->branch[i];
+        double *share = charging ? &branch->in_share : &branch->out_share;
+
+        *share = follow(*share, current_of(branches[i]) / now_A, 1 - exp(-dt_s / MEASURED_LAG_S));
+    }
+}
+
+/* ---- who was blocked ---- */
+
+static double voltage_of(const struct pack *pack)
+{
+    return pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V);
+}
+
+static double mean_of_others_V(const struct pack *const branches[], size_t n, size_t but)
+{
+    double sum_V = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i == but || isnan(voltage_of(branches[i])))
+            continue;
+        sum_V += voltage_of(branches[i]);
+        count++;
+    }
+    return count > 0 ? sum_V / (double)count : NAN;
+}
+
+static void look_at_blocked(struct sharing *sharing, const struct config *config,
+                            const struct pack *const branches[])
+{
+    for (size_t i = 0; i < sharing->branches; i++) {
+        struct sharing_branch *branch = &sharing->branch[i];
+        bool blocked = pack_blocks_charge(branches[i]) || pack_blocks_discharge(branches[i]);
+        double cells =
+            pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
+        double allowed_V = config->block_rejoin_diff_V * (isnan(cells) ? 1 : cells / 16);
+        bool apart =
+            fabs(voltage_of(branches[i]) - mean_of_others_V(branches, sharing->branches, i)) > allowed_V;
+
+        branch->rejoining = !blocked && apart && (branch->blocked || branch->rejoining);
+        branch->blocked = blocked;
+    }
+}
+
+void sharing_step(struct sharing *sharing, const struct config *config, const struct pack *const branches[],
+                  size_t n, double time_s)
+{
+    double dt_s = time_s - sharing->last_time_s;
+    double capacity_Ah = installed_Ah(branches, n);
+
+    n = n < SHARING_BRANCHES_MAX ? n : SHARING_BRANCHES_MAX;
+    sharing->last_time_s = time_s;
+    if (!same_branches(sharing, branches, n)) {
+        begin(sharing, branches, n);
+        sharing->last_time_s = time_s;
+    }
+    look_at_blocked(sharing, config, branches);
+    if (!(dt_s > 0) || isnan(capacity_Ah) || isnan(bank_A(branches, n)))
+        return;
+    dt_s = fmin(dt_s, DT_MOST_S);
+    look_for_step(sharing, branches, capacity_Ah, time_s, dt_s);
+    measure_shares(sharing, branches, capacity_Ah, dt_s);
+}
+
+/* ---- shares ---- */
+
+/* What a branch weighs by the rule of the settings; NAN when that does not know. */
+static double weight_of(const struct sharing *sharing, enum current_sharing rule, size_t i,
+                        const struct pack *pack, bool charging)
+{
+    const struct sharing_branch *branch = &sharing->branch[i];
+
+    switch (rule) {
+    case SHARING_COUNT:
+        return 1;
+    case SHARING_CAPACITY:
+        return capacity_of(pack);
+    case SHARING_RESISTANCE:
+        return sharing->steps >= SHARING_STEPS_TO_TRUST ? branch->step_share : NAN;
+    case SHARING_MEASURED:
+        if ((charging ? sharing->in_s : sharing->out_s) < MEASURED_LEAST_S)
+            return NAN;
+        return charging ? branch->in_share : branch->out_share;
+    }
+    return NAN;
+}
+
+static bool weigh(const struct sharing *sharing, enum current_sharing rule,
+                  const struct pack *const branches[], size_t n, bool charging, double weight[])
+{
+    for (size_t i = 0; i < n; i++) {
+        weight[i] = weight_of(sharing, rule, i, branches[i], charging);
+        if (isnan(weight[i]))
+            return false;
+    }
+    return true;
+}
+
+void sharing_shares(const struct sharing *sharing, const struct config *config,
+                    const struct pack *const branches[], size_t n, bool charging, double share[])
+{
+    double open = 0, sum = 0;
+
+    if (!weigh(sharing, config->current_sharing, branches, n, charging, share) &&
+        !weigh(sharing, SHARING_CAPACITY, branches, n, charging, share))
+        weigh(sharing, SHARING_COUNT, branches, n, charging, share);
+    for (size_t i = 0; i < n; i++) {
+        if (config->blocked_pack == BLOCKED_PACK_EXCLUDE && blocks(branches[i], charging))
+            share[i] = 0;
+        open += share[i] > 0;
+        sum += fmax(share[i], 0);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (share[i] > 0)
+            share[i] = fmax(share[i] / sum, SHARING_LEAST / open);
+    }
+}
+
+double sharing_open_part(const struct pack *const branches[], size_t n, bool charging)
+{
+    bool known = !isnan(installed_Ah(branches, n));
+    double open = 0, all = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double weight = known ? capacity_of(branches[i]) : 1;
+
+        all += weight;
+        open += blocks(branches[i], charging) ? 0 : weight;
+    }
+    return all > 0 ? open / all : 0;
+}
+
+/* ---- feedback ---- */
+
+/* The branch that is nearest to its own limit: its load, and the current of the bank that brings it to
+ * SHARING_LOAD_MOST. */
+static double most_loaded(const struct pack *const branches[], size_t n, bool charging, size_t *which)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct pack *pack = branches[i];
+        double limit_A =
+            charging
+                ? pack_now_or_last(pack->reading.charge_current_max_A, pack->last.charge_current_max_A)
+                : pack_now_or_last(pack->reading.discharge_current_max_A, pack->last.discharge_current_max_A);
+        double current_A = charging ? current_of(pack) : -current_of(pack);
+
+        if (blocks(pack, charging) || !(limit_A > 0) || !(current_A / limit_A > most))
+            continue;
+        most = current_A / limit_A;
+        *which = i;
+    }
+    return most;
+}
+
+/* What the load will be when the chargers have followed: a BMS lowers its limit while the cells fill. */
+static double load_ahead(struct sharing_hold *hold, double load, double dt_s)
+{
+    if (dt_s > 0 && !isnan(hold->load))
+        hold->rise_1s = follow(hold->rise_1s, (load - hold->load) / dt_s, 1 - exp(-dt_s / RISE_LAG_S));
+    hold->load = load;
+    return load + fmin(fmax(hold->rise_1s - RISE_NOISE_1S, 0) * SHARING_AHEAD_S, RISE_MOST);
+}
+
+static void hold_back(struct sharing_hold *hold, struct limit *limit, const struct pack *const branches[],
+                      size_t n, bool charging, double dt_s)
+{
+    size_t which = 0;
+    double load = most_loaded(branches, n, charging, &which);
+    double ahead = load_ahead(hold, load, dt_s);
+    double now_A = fabs(bank_A(branches, n));
+
+    if (ahead > SHARING_LOAD_MOST && limit->value > 0 && !isnan(now_A))
+        hold->factor = fmin(hold->factor, now_A * SHARING_LOAD_MOST / ahead / limit->value);
+    else if (ahead < SHARING_LOAD_RISE && !isnan(now_A))
+        hold->factor = fmin(1, hold->factor * (1 + SHARING_RISE * dt_s));
+    if (!(hold->factor < 1) || !(limit->value > 0))
+        return;
+    limit->value *= hold->factor;
+    snprintf(limit->reason, sizeof limit->reason, "Held back for pack \"%s\": at %.0f %% of its limit",
+             branches[which]->name, 100 * load);
+}
+
+void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
+                       struct limits *limits)
+{
+    dt_s = dt_s > 0 ? fmin(dt_s, DT_MOST_S) : 0;
+    hold_back(&sharing->charge, &limits->charge_current, branches, n, true, dt_s);
+    hold_back(&sharing->discharge, &limits->discharge_current, branches, n, false, dt_s);
+}
+
+/* ---- rejoining ---- */
+
+void sharing_stay_near(const struct pack *const branches[], size_t n, struct limit *charge_voltage)
+{
+    for (size_t i = 0; i < n; i++) {
+        double cells =
+            pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
+        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells;
+
+        if (!pack_blocks_charge(branches[i]) || !(charge_voltage->value > most_V))
+            continue;
+        charge_voltage->value = most_V;
+        snprintf(charge_voltage->reason, sizeof charge_voltage->reason,
+                 "Pack \"%s\" blocks charging and is not left far behind", branches[i]->name);
+    }
+}
+
+static void cap(struct limit *limit, double most_A, const char *name)
+{
+    if (!(limit->value > most_A))
+        return;
+    limit->value = most_A;
+    snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" comes back and is apart from the others",
+             name);
+}
+
+void sharing_wait_for_rejoining(const struct sharing *sharing, const struct pack *const branches[], size_t n,
+                                struct limits *limits)
+{
+    double capacity_Ah = installed_Ah(branches, n);
+
+    for (size_t i = 0; i < n && i < sharing->branches; i++) {
+        if (!sharing->branch[i].rejoining || isnan(capacity_Ah))
+            continue;
+        cap(&limits->charge_current, SHARING_REJOIN_A_AH * capacity_Ah, branches[i]->name);
+        cap(&limits->discharge_current, SHARING_REJOIN_A_AH * capacity_Ah, branches[i]->name);
+    }
+}

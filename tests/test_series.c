@@ -1,0 +1,197 @@
+/* core/series: packs in series are one pack. Every expected number is worked out by hand beside it. */
+#include "packs.h"
+
+#include "core/series.h"
+
+static struct packs packs;
+static struct config config;
+static struct series series;
+static double now_s;
+
+/* Two 12 V packs of 4 cells and 100 Ah. A: 80 Ah left, B: 70 Ah left. */
+static int setup(void **state)
+{
+    static const double cells_V[2][4] = {{3.31, 3.32, 3.33, 3.34}, {3.28, 3.29, 3.30, 3.31}};
+
+    (void)state;
+    settings_default(&config);
+    packs_init(&packs);
+    series_clear(&series);
+    now_s = 0;
+    for (int i = 0; i < 2; i++) {
+        struct pack_reading *reading = &packs.pack[i].reading;
+
+        memcpy(reading->cell_V, cells_V[i], sizeof cells_V[i]);
+        reading->cells_in_series = 4;
+        reading->voltage_V = i == 0 ? 13.30 : 13.18;
+        reading->current_A = i == 0 ? 20 : 22;
+        reading->temperature_C = i == 0 ? 20 : 10;
+        reading->capacity_installed_Ah = 100;
+        reading->capacity_Ah = i == 0 ? 80 : 70;
+        reading->soc_pct = i == 0 ? 80 : 70;
+        reading->charge_voltage_max_V = 14.2;
+        reading->charge_current_max_A = i == 0 ? 50 : 40;
+        reading->discharge_current_max_A = i == 0 ? 60 : 90;
+        reading->allow_charge = reading->allow_discharge = 1;
+    }
+    packs_remember(&packs);
+    return 0;
+}
+
+static const struct pack_reading *merge(void)
+{
+    packs_remember(&packs);
+    series_merge(&series, &config, packs.list, 2, now_s++);
+    return &series.pack.reading;
+}
+
+static void voltages_and_cells_add_and_the_current_is_one(void **state)
+{
+    const struct pack_reading *string = merge();
+
+    (void)state;
+    assert_near(string->voltage_V, 26.48, 1e-9); /* 13.30 + 13.18 */
+    assert_near(string->current_A, 21, 1e-9);    /* (20 + 22) / 2 */
+    assert_near(string->power_W, 26.48 * 21, 1e-9);
+    assert_near(string->temperature_C, 15, 1e-9);
+    assert_near(string->cells_in_series, 8, 0);
+    assert_near(string->cells_sum_V, 26.48, 1e-9);
+    assert_near(string->cell_V[0], 3.31, 0);
+    assert_near(string->cell_V[4], 3.28, 0); /* the first of B */
+    assert_near(string->cell_V[7], 3.31, 0);
+    assert_string_equal(series.pack.name, "A + B");
+}
+
+static void the_extremes_name_their_pack(void **state)
+{
+    const struct pack_reading *string = merge();
+
+    (void)state;
+    assert_near(string->cell_voltage_max_V, 3.34, 0);
+    assert_string_equal(string->cell_voltage_max_id, "A: C4");
+    assert_near(string->cell_voltage_min_V, 3.28, 0);
+    assert_string_equal(string->cell_voltage_min_id, "B: C1");
+}
+
+static void the_emptiest_and_the_fullest_decide_the_charge(void **state)
+{
+    const struct pack_reading *string = merge();
+
+    (void)state;
+    assert_near(string->capacity_Ah, 70, 1e-9);           /* B is empty first */
+    assert_near(string->consumed_Ah, -20, 1e-9);          /* A is full first: it lacks 20 */
+    assert_near(string->capacity_installed_Ah, 90, 1e-9); /* 70 + 20 */
+    assert_near(string->soc_pct, 100 * 70.0 / 90, 1e-9);
+    assert_near(series.apart_Ah, 10, 1e-9); /* A lacks 20, B 30 */
+    assert_true(series.apart);              /* 10 of 90 */
+    assert_near(string->alarm[ALARM_CELL_IMBALANCE], 1, 0);
+}
+
+static void packs_of_one_charge_are_not_apart(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.capacity_Ah = 79;
+    merge();
+    assert_false(series.apart);
+    assert_true(isnan(series.pack.reading.alarm[ALARM_CELL_IMBALANCE]));
+}
+
+static void currents_are_limited_by_the_weakest(void **state)
+{
+    const struct pack_reading *string = merge();
+
+    (void)state;
+    assert_near(string->charge_current_max_A, 40, 0);
+    assert_near(string->discharge_current_max_A, 60, 0);
+    assert_near(string->allow_charge, 1, 0);
+}
+
+static void one_that_blocks_blocks_the_string(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.allow_charge = 0;
+    merge();
+    assert_true(pack_blocks_charge(&series.pack));
+    assert_false(pack_blocks_discharge(&series.pack));
+}
+
+static void packs_of_one_voltage_may_be_charged_to_the_sum_of_their_limits(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.voltage_V = 13.30;
+    assert_near(merge()->charge_voltage_max_V, 28.4, 1e-9); /* 14.2 + 14.2 */
+}
+
+/* A has 0.9 V to its limit, B 1.02: what B has more, 0.12, is taken off, or A would be pushed over. */
+static void nobody_is_pushed_over_its_limit_by_its_sister(void **state)
+{
+    (void)state;
+    assert_near(merge()->charge_voltage_max_V, 28.4 - 0.12, 1e-9);
+    packs.pack[0].reading.voltage_V = 14.2; /* at its limit: where they are now is as far as they go */
+    packs.pack[1].reading.voltage_V = 13.6;
+    assert_near(merge()->charge_voltage_max_V, 27.8, 1e-9);
+}
+
+static void a_limit_that_falls_silent_stands_and_one_never_told_is_unknown(void **state)
+{
+    (void)state;
+    merge();
+    packs.pack[1].reading.charge_current_max_A = NAN;
+    assert_near(merge()->charge_current_max_A, 40, 0);
+    packs.pack[1].last.charge_current_max_A = NAN;
+    assert_true(isnan(merge()->charge_current_max_A));
+}
+
+static void what_one_does_not_know_is_not_made_up(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.voltage_V = NAN;
+    packs.pack[1].reading.current_A = NAN;
+    assert_true(isnan(merge()->voltage_V));
+    assert_near(merge()->current_A, 20, 0); /* it is the same in both */
+    packs.pack[1].reading.capacity_installed_Ah = NAN;
+    packs.pack[1].reading.capacity_Ah = NAN;
+    assert_true(isnan(merge()->capacity_installed_Ah));
+    assert_near(merge()->soc_pct, 70, 0); /* the lowest: nobody is promised more */
+}
+
+static void the_cells_of_each_are_as_many_as_the_settings_say(void **state)
+{
+    (void)state;
+    config.nr_of_cells_per_battery = 4;
+    packs.pack[1].reading.cells_in_series = NAN;
+    assert_near(merge()->cells_in_series, 8, 0);
+}
+
+/* 20 and 22 A are 9 % apart; 21 and 22 less than 5 %. */
+static void one_current_measured_as_two_is_found_out_in_a_minute(void **state)
+{
+    (void)state;
+    for (int s = 0; s <= 60; s++) {
+        merge();
+        assert_int_equal(series.currents_watch.stands, s == 60);
+    }
+    packs.pack[0].reading.current_A = 21;
+    merge();
+    assert_false(series.currents_watch.stands);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(voltages_and_cells_add_and_the_current_is_one, setup),
+        cmocka_unit_test_setup(the_extremes_name_their_pack, setup),
+        cmocka_unit_test_setup(the_emptiest_and_the_fullest_decide_the_charge, setup),
+        cmocka_unit_test_setup(packs_of_one_charge_are_not_apart, setup),
+        cmocka_unit_test_setup(currents_are_limited_by_the_weakest, setup),
+        cmocka_unit_test_setup(one_that_blocks_blocks_the_string, setup),
+        cmocka_unit_test_setup(packs_of_one_voltage_may_be_charged_to_the_sum_of_their_limits, setup),
+        cmocka_unit_test_setup(nobody_is_pushed_over_its_limit_by_its_sister, setup),
+        cmocka_unit_test_setup(a_limit_that_falls_silent_stands_and_one_never_told_is_unknown, setup),
+        cmocka_unit_test_setup(what_one_does_not_know_is_not_made_up, setup),
+        cmocka_unit_test_setup(one_current_measured_as_two_is_found_out_in_a_minute, setup),
+        cmocka_unit_test_setup(the_cells_of_each_are_as_many_as_the_settings_say, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

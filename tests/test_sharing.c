@@ -1,0 +1,310 @@
+/* core/sharing: how the current divides, what is learned of it, and the feedback at a pack's own limit. */
+#include "packs.h"
+
+#include "core/sharing.h"
+
+static struct packs packs;
+static struct config config;
+static struct sharing sharing;
+static double share[PACKS_MAX];
+static double now_s;
+
+/* A of 280 Ah and B of 100 Ah. */
+static int setup(void **state)
+{
+    (void)state;
+    settings_default(&config);
+    packs_init(&packs);
+    sharing_init(&sharing);
+    now_s = 0;
+    for (int i = 0; i < 2; i++) {
+        struct pack_reading *reading = &packs.pack[i].reading;
+
+        reading->capacity_installed_Ah = i == 0 ? 280 : 100;
+        reading->charge_voltage_max_V = 55;
+        reading->charge_current_max_A = i == 0 ? 140 : 50;
+        reading->discharge_current_max_A = i == 0 ? 140 : 50;
+        reading->voltage_V = 53;
+        reading->cells_in_series = 16;
+        reading->current_A = 0;
+    }
+    packs_remember(&packs);
+    return 0;
+}
+
+static void live(double seconds, double a_A, double b_A)
+{
+    packs.pack[0].reading.current_A = a_A;
+    packs.pack[1].reading.current_A = b_A;
+    packs_remember(&packs);
+    for (double s = 0; s < seconds; s++)
+        sharing_step(&sharing, &config, packs.list, 2, now_s += 1);
+}
+
+static void divide(bool charging)
+{
+    sharing_shares(&sharing, &config, packs.list, 2, charging, share);
+}
+
+static struct limits merge(void)
+{
+    double out[PACKS_MAX];
+    const struct limit_shares shares = {share, out};
+    struct limits limits;
+
+    divide(true);
+    sharing_shares(&sharing, &config, packs.list, 2, false, out);
+    limits_merge(&config, packs.list, 2, &shares, &limits);
+    return limits;
+}
+
+static void by_count_all_take_the_same(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_COUNT;
+    live(1, 0, 0);
+    divide(true);
+    assert_near(share[0], 0.5, 1e-9);
+    assert_near(merge().charge_current.value, 100, 1e-9); /* 2 x 50 */
+}
+
+static void by_capacity_the_larger_takes_more(void **state)
+{
+    (void)state;
+    live(1, 0, 0);
+    divide(true);
+    assert_near(share[0], 280.0 / 380, 1e-9);
+    assert_near(merge().charge_current.value, 190, 1e-9); /* both are full at 0.5 C: 140 + 50 */
+}
+
+static void without_a_capacity_all_take_the_same(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.capacity_installed_Ah = packs.pack[1].last.capacity_installed_Ah = NAN;
+    live(1, 0, 0);
+    divide(true);
+    assert_near(share[0], 0.5, 1e-9);
+}
+
+static void the_bank_is_never_allowed_more_than_all_packs_together(void **state)
+{
+    const double wrong[] = {0.99, 0.01};
+    struct limits limits;
+
+    (void)state;
+    packs.pack[0].reading.charge_current_max_A = 500;
+    packs_remember(&packs);
+    limits_merge(&config, packs.list, 2, &(struct limit_shares){wrong, wrong}, &limits);
+    assert_near(limits.charge_current.value, 500 / 0.99, 1e-9);
+    packs.pack[1].reading.charge_current_max_A = 1;
+    packs.pack[0].reading.charge_current_max_A = 5;
+    packs_remember(&packs);
+    limits_merge(&config, packs.list, 2, &(struct limit_shares){wrong, wrong}, &limits);
+    assert_near(limits.charge_current.value, 5 / 0.99, 1e-9);
+    packs.pack[0].reading.charge_current_max_A = 5;
+    packs.pack[1].reading.charge_current_max_A = 0.02;
+    packs_remember(&packs);
+    limits_merge(&config, packs.list, 2, &(struct limit_shares){wrong, wrong}, &limits);
+    assert_near(limits.charge_current.value, 2, 1e-9); /* 0.02 / 0.01 */
+}
+
+/* The old pack has twice the resistance of the new one: steps divide 2 to 1, whatever the packs give each
+ * other between them. */
+static void the_resistance_is_learned_from_steps(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_RESISTANCE;
+    live(30, 3, -3);
+    divide(true);
+    assert_near(share[0], 280.0 / 380, 1e-9); /* not known yet: capacity */
+    for (int i = 0; i < SHARING_STEPS_TO_TRUST; i++) {
+        live(30, 40 + 3, 20 - 3);
+        live(30, 3, -3);
+    }
+    divide(true);
+    assert_near(share[0], 2.0 / 3, 1e-3);
+    divide(false);
+    assert_near(share[0], 2.0 / 3, 1e-3);
+}
+
+static void a_step_that_cannot_be_is_not_learned(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_RESISTANCE;
+    for (int i = 0; i < 10; i++) {
+        live(30, 60, 0.1); /* one takes nearly all: its sister is switched off */
+        live(30, 0, 0);
+    }
+    assert_int_equal(sharing.steps, 0);
+}
+
+static void a_slow_change_is_no_step(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 600; i++)
+        live(1, i * 0.1, i * 0.05);
+    assert_int_equal(sharing.steps, 0);
+}
+
+static void the_share_of_the_last_minutes_counts_when_measured(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_MEASURED;
+    live(30, 30, 30);
+    divide(true);
+    assert_near(share[0], 280.0 / 380, 1e-9); /* too short */
+    live(1200, 45, 15);
+    divide(true);
+    assert_near(share[0], 0.75, 1e-3);
+    divide(false); /* nothing was discharged: not known */
+    assert_near(share[0], 280.0 / 380, 1e-9);
+    live(1200, 2, 10); /* a current that tells nothing */
+    divide(true);
+    assert_near(share[0], 0.75, 1e-3);
+}
+
+static void a_pack_at_its_own_limit_holds_the_bank_back(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    live(1, 100, 55); /* B takes 110 % of its 50 A */
+    limits = merge();
+    assert_near(limits.charge_current.value, 190, 1e-9);
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 155 * 0.95 / 1.1, 1e-6);
+    assert_non_null(strstr(limits.charge_current.reason, "\"B\""));
+    assert_near(limits.discharge_current.value, 190, 1e-9);
+}
+
+static void it_stays_so_and_rises_slowly_when_there_is_room_again(void **state)
+{
+    struct limits limits;
+    double held_A;
+
+    (void)state;
+    live(1, 100, 55);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    held_A = limits.charge_current.value;
+    live(1, 86, 47); /* 94 %: neither too much nor room */
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, held_A, 1e-6);
+    live(1, 40, 20);
+    for (int i = 0; i < 10; i++) {
+        limits = merge();
+        sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    }
+    assert_near(limits.charge_current.value, held_A * pow(1 + SHARING_RISE, 10), 1e-6);
+}
+
+static void a_current_that_falls_silent_frees_nobody(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    live(1, 100, 55);
+    packs.pack[1].reading.current_A = NAN;
+    packs_remember(&packs);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 155 * 0.95 / 1.1, 1e-6);
+}
+
+/* At 0 degrees A blocks charging. Stopped: nobody is charged. Excluded: B goes on with its own limit. */
+static void a_cold_pack_starves_the_other_only_when_told_to(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.allow_charge = 0;
+    live(1, 0, 0);
+    assert_near(merge().charge_current.value, 0, 0);
+    config.blocked_pack = BLOCKED_PACK_EXCLUDE;
+    assert_near(merge().charge_current.value, 50, 1e-9);
+    assert_near(merge().discharge_current.value, 190, 1e-9); /* it may give all the same */
+    assert_true(merge().charge_blocked);                     /* feed-in must know */
+    assert_near(sharing_open_part(packs.list, 2, true), 100.0 / 380, 1e-9);
+    packs.pack[1].reading.allow_charge = 0;
+    live(1, 0, 0);
+    assert_near(merge().charge_current.value, 0, 0); /* all block */
+}
+
+/* A rests at 52.8 V: B is not charged above 52.8 + 16 x 0.1, or 2 V more would drive a current into A that no
+ * limit holds when it lets go. */
+static void the_others_are_not_charged_far_above_one_that_blocks(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    packs.pack[0].reading.voltage_V = 52.8;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 55, 0);
+    packs.pack[0].reading.allow_charge = 0;
+    live(1, 0, 0);
+    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.4, 1e-9);
+}
+
+static void a_pack_that_comes_back_apart_is_waited_for(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    config.blocked_pack = BLOCKED_PACK_EXCLUDE;
+    packs.pack[0].reading.allow_charge = 0;
+    packs.pack[0].reading.voltage_V = 52.7;
+    live(5, 0, 0);
+    packs.pack[0].reading.allow_charge = 1;
+    live(5, 0, 0);
+    limits = merge();
+    sharing_wait_for_rejoining(&sharing, packs.list, 2, &limits);
+    assert_near(limits.charge_current.value, 19, 1e-9); /* 5 % of 380 */
+    assert_near(limits.discharge_current.value, 19, 1e-9);
+    packs.pack[0].reading.voltage_V = 52.9; /* they have met */
+    live(1, 0, 0);
+    limits = merge();
+    sharing_wait_for_rejoining(&sharing, packs.list, 2, &limits);
+    assert_near(limits.charge_current.value, 190, 1e-9);
+    packs.pack[0].reading.voltage_V = 52.5; /* it was never blocked since: a load, nothing more */
+    live(1, 0, 0);
+    limits = merge();
+    sharing_wait_for_rejoining(&sharing, packs.list, 2, &limits);
+    assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+static void other_packs_are_learned_anew(void **state)
+{
+    const struct pack *swapped[] = {packs.list[1], packs.list[0]};
+
+    (void)state;
+    config.current_sharing = SHARING_MEASURED;
+    live(1200, 45, 15);
+    sharing_step(&sharing, &config, swapped, 2, now_s += 1);
+    sharing_shares(&sharing, &config, swapped, 2, true, share);
+    assert_near(share[0], 100.0 / 380, 1e-9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(by_count_all_take_the_same, setup),
+        cmocka_unit_test_setup(by_capacity_the_larger_takes_more, setup),
+        cmocka_unit_test_setup(without_a_capacity_all_take_the_same, setup),
+        cmocka_unit_test_setup(the_bank_is_never_allowed_more_than_all_packs_together, setup),
+        cmocka_unit_test_setup(the_resistance_is_learned_from_steps, setup),
+        cmocka_unit_test_setup(a_step_that_cannot_be_is_not_learned, setup),
+        cmocka_unit_test_setup(a_slow_change_is_no_step, setup),
+        cmocka_unit_test_setup(the_share_of_the_last_minutes_counts_when_measured, setup),
+        cmocka_unit_test_setup(a_pack_at_its_own_limit_holds_the_bank_back, setup),
+        cmocka_unit_test_setup(it_stays_so_and_rises_slowly_when_there_is_room_again, setup),
+        cmocka_unit_test_setup(a_current_that_falls_silent_frees_nobody, setup),
+        cmocka_unit_test_setup(a_cold_pack_starves_the_other_only_when_told_to, setup),
+        cmocka_unit_test_setup(the_others_are_not_charged_far_above_one_that_blocks, setup),
+        cmocka_unit_test_setup(a_pack_that_comes_back_apart_is_waited_for, setup),
+        cmocka_unit_test_setup(other_packs_are_learned_anew, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
