@@ -12,6 +12,7 @@
 #include "bus/loop.h"
 #include "bus/monitor.h"
 #include "bus/name.h"
+#include "calibrate.h"
 #include "clock.h"
 #include "engine.h"
 #include "log.h"
@@ -44,6 +45,7 @@ struct daemon {
     struct system_settings system_settings;
 
     struct engine engine;
+    struct calibrate calibrate;
     struct state state;
     struct clock clock;
     double bus_up_s;    /* when we came to this bus */
@@ -77,8 +79,11 @@ static void said_write(struct daemon *daemon, const char *what, int result)
     daemon->engine.cannot_save = result < 0;
 }
 
+/* What was counted goes along whenever the file is written. */
 static void save_state(struct daemon *daemon)
 {
+    daemon->state.work = daemon->engine.aggregator.work.memory;
+    work_saved(&daemon->engine.aggregator.work, now_s());
     said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
 }
 
@@ -86,7 +91,7 @@ static void save_charge(struct daemon *daemon)
 {
     const struct config *config = &daemon->engine.config;
     double charge_Ah = aggregator_charge_Ah(&daemon->engine.aggregator, config);
-    double capacity_Ah = daemon->engine.aggregator.charge.capacity_Ah;
+    double capacity_Ah = aggregator_capacity_Ah(&daemon->engine.aggregator, config);
     bool resized;
 
     if (isnan(charge_Ah) || isnan(capacity_Ah))
@@ -298,6 +303,8 @@ static void update(struct daemon *daemon)
         save_learned(daemon);
     if (aggregator_charge_due(&engine->aggregator, &engine->config))
         save_charge(daemon);
+    if (work_due(&engine->aggregator.work, now))
+        save_state(daemon);
 }
 
 static void on_gather(uv_timer_t *timer)
@@ -500,6 +507,27 @@ static int on_set(void *ctx, int item, const struct value *value)
     return 0;
 }
 
+/* ---- what those who calibrate say ---- */
+
+static struct calendar on_today(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    return clock_today(&daemon->clock, now_s());
+}
+
+/* On disk before it is answered: who was told that it is done must not lose it. */
+static void on_calibrated(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    save_charge(daemon);
+    if (!isnan(daemon->engine.aggregator.soc.missing_Ah))
+        daemon->state.learned = daemon->engine.aggregator.soc.learned;
+    save_state(daemon);
+    schedule(daemon);
+}
+
 /* ---- the bus itself ---- */
 
 static void on_bus_up(void *ctx)
@@ -546,6 +574,8 @@ static void stop(struct daemon *daemon)
     save_learned(daemon);
     if (daemon->engine.config.own_charge_parameters || daemon->engine.aggregator.feed_in.debt)
         save_control(daemon);
+    else if (isnan(daemon->engine.aggregator.soc.missing_Ah) && daemon->engine.aggregator.work.memory.begun)
+        save_state(daemon); /* else it was saved with what was learned */
     bus_name_release(&daemon->name);
     bus_flush(daemon->bus, true);
     monitor_free(daemon->monitor);
@@ -645,6 +675,7 @@ static void read_state(struct daemon *daemon)
     if (daemon->state.learned.usable > 0 &&
         !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))
         log_warning("What was learned about the SoC in state.ini cannot be: it is learned anew");
+    work_init(&daemon->engine.aggregator.work, &daemon->state.work);
     restore_control(daemon);
 }
 
@@ -703,6 +734,8 @@ int daemon_run(const struct daemon_options *options)
     if (!engine_init(&daemon->engine, &config, on_set, daemon))
         goto out_of_memory;
     daemon->engine.shows_pages = true;
+    calibrate_init(&daemon->calibrate, &daemon->engine, on_today, on_calibrated, daemon);
+    items_offer(daemon->engine.items, &daemon->calibrate.methods);
     read_state(daemon);
     if (!build(daemon))
         goto out_of_memory;

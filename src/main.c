@@ -12,6 +12,7 @@
 #include "commands/replay.h"
 #include "commands/simulate.h"
 #include "commands/status.h"
+#include "commands/work.h"
 #include "daemon.h"
 #include "version.h"
 
@@ -33,6 +34,11 @@ static const char usage[] =
     "    --watch          a line a second\n"
     "    --table          with a row a pack, redrawn in place on a terminal\n"
     "    --json           for programs\n"
+    "    --history        what the bank and its packs have done, since when\n"
+    "  capacity           what they really hold, how certain that is, and how to know it better\n"
+    "  work [--clear]     the numbers behind both, a line each; --clear begins to count anew\n"
+    "  set soc PERCENT    the state of charge is that (OWN_SOC = True)\n"
+    "  set offset AMPERE  the current sensor shows so much too much (SOC_METHOD = learned)\n"
     "\n"
     "  record [FILE]      write what the daemon reads on the live bus, until it is stopped\n"
     "  replay [FILE]      what the daemon would have published for a recording (FILE or stdin), on stdout\n"
@@ -48,6 +54,8 @@ struct arguments {
     enum log_level log_level;
     const char *command;
     const char *file;
+    const char *number; /* of set */
+    bool history, clear;
 };
 
 enum option_id {
@@ -58,6 +66,8 @@ enum option_id {
     OPT_WATCH,
     OPT_TABLE,
     OPT_JSON,
+    OPT_HISTORY,
+    OPT_CLEAR,
     OPT_HELP,
     OPT_VERSION
 };
@@ -69,6 +79,8 @@ static const struct option options[] = {{"settings", required_argument, NULL, OP
                                         {"watch", no_argument, NULL, OPT_WATCH},
                                         {"table", no_argument, NULL, OPT_TABLE},
                                         {"json", no_argument, NULL, OPT_JSON},
+                                        {"history", no_argument, NULL, OPT_HISTORY},
+                                        {"clear", no_argument, NULL, OPT_CLEAR},
                                         {"help", no_argument, NULL, OPT_HELP},
                                         {"version", no_argument, NULL, OPT_VERSION},
                                         {NULL, 0, NULL, 0}};
@@ -113,6 +125,12 @@ static int take_option(struct arguments *arguments, int option, const char *valu
     case OPT_JSON:
         arguments->status.json = true;
         return -1;
+    case OPT_HISTORY:
+        arguments->history = true;
+        return -1;
+    case OPT_CLEAR:
+        arguments->clear = true;
+        return -1;
     case OPT_HELP:
         fputs(usage, stdout);
         return 0;
@@ -127,7 +145,7 @@ static int take_option(struct arguments *arguments, int option, const char *valu
 
 static bool takes_file(const char *command)
 {
-    static const char *const commands[] = {"check", "replay", "record", "import"};
+    static const char *const commands[] = {"check", "replay", "record", "import", "set"};
 
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (command && strcmp(command, commands[i]) == 0)
@@ -136,8 +154,24 @@ static bool takes_file(const char *command)
     return false;
 }
 
+/* `set offset -0.2`: a negative number is no option. Takes it out of argv. */
+static const char *take_negative(int *argc, char *argv[])
+{
+    for (int i = 1; i < *argc; i++) {
+        const char *found = argv[i];
+
+        if (found[0] != '-' || !strchr("0123456789.", found[1]) || !found[1])
+            continue;
+        memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof *argv);
+        --*argc;
+        return found;
+    }
+    return NULL;
+}
+
 static int parse(struct arguments *arguments, int argc, char *argv[])
 {
+    const char *negative = take_negative(&argc, argv);
     int option;
 
     arguments->daemon.data_directory = ".";
@@ -151,6 +185,12 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
         arguments->command = argv[optind++];
     if (optind < argc && takes_file(arguments->command))
         arguments->file = argv[optind++];
+    if (arguments->command && strcmp(arguments->command, "set") == 0) {
+        arguments->number = negative || optind == argc ? negative : argv[optind++];
+        negative = NULL;
+    }
+    if (negative)
+        return refuse("one argument too many", negative);
     if (optind < argc)
         return refuse("one argument too many", argv[optind]);
     return -1;
@@ -172,7 +212,13 @@ static int run(const struct arguments *arguments)
     if (strcmp(arguments->command, "check") == 0)
         return command_check(command.file ? command.file : command.settings_path);
     if (strcmp(arguments->command, "status") == 0)
-        return command_status(&arguments->status);
+        return arguments->history ? command_history(command.bus_address) : command_status(&arguments->status);
+    if (strcmp(arguments->command, "capacity") == 0)
+        return command_capacity(command.bus_address);
+    if (strcmp(arguments->command, "work") == 0)
+        return command_work(command.bus_address, arguments->clear);
+    if (strcmp(arguments->command, "set") == 0)
+        return command_set(command.bus_address, arguments->file, arguments->number);
     if (strcmp(arguments->command, "replay") == 0)
         return command_replay(&command);
     if (strcmp(arguments->command, "record") == 0)
@@ -181,8 +227,9 @@ static int run(const struct arguments *arguments)
         return command_release(&command);
     if (strcmp(arguments->command, "import") == 0)
         return command_import(command.file);
-    return refuse("unknown command (check, status, record, replay, simulate, release or import)",
-                  arguments->command);
+    return refuse(
+        "unknown command (check, status, capacity, work, set, record, replay, simulate, release or import)",
+        arguments->command);
 }
 
 int main(int argc, char *argv[])

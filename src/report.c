@@ -322,6 +322,20 @@ static void say_balancing(struct report *report, const struct aggregator *aggreg
     report->balancing_state = (int)balancing->state;
 }
 
+/* What a sweep told. */
+static void say_capacity(struct report *report, const struct aggregator *aggregator)
+{
+    const struct work *work = &aggregator->work;
+    struct capacity_estimate capacity;
+
+    if (work->sweeps == report->sweeps)
+        return;
+    report->sweeps = work->sweeps;
+    capacity = work_bank_capacity(&work->memory, NULL);
+    log_info("A sweep tells: the bank holds %.1f +- %.1f Ah, by its nameplate %.1f Ah", capacity.capacity_Ah,
+             capacity.deviation_Ah, work->memory.bank.installed_Ah);
+}
+
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,
                       const struct aggregate *aggregate, double now_s, bool shown)
 {
@@ -330,6 +344,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_feed_in(report, aggregator, aggregate);
     say_balancing(report, aggregator);
     say_strings(report, config, aggregator);
+    say_capacity(report, aggregator);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

@@ -26,6 +26,7 @@ struct report {
     bool feed_in_alarm;                  /* it was said that it cannot be set */
     int balancing_state;                 /* enum balancing_state */
     bool too_many_packs, too_many_cells; /* said */
+    unsigned sweeps;                     /* of the bank */
     double period_s;                     /* when the periodic line was written last */
 };
 

@@ -128,6 +128,10 @@ const struct key settings_keys[] = {
      "What OWN_SOC shows. learned: a counter that learns between two full charges what the current sensor "
      "shows too much and what charging loses, and that takes the bank for full when the charge current has "
      "fallen too; reference: the plain counter of dbus-aggregate-batteries."},
+    {soc, "CAPACITY", NULL, KEY_CHOICE, AT(capacity), 0, 0, 0, "nameplate or learned", "nameplate",
+     "What OWN_SOC is a share of. nameplate: the installed capacity, as the packs say. learned: the usable "
+     "capacity that `battery-aggregator capacity` tells, from the first sweep on that leaves it uncertain by "
+     "no more than 5 %; the nameplate until then."},
     {soc, "ZERO_SOC", NULL, KEY_BOOL, AT(zero_soc), 0, 0, 0, "", "False",
      "The counter may be set to 0 at the bottom. At the top it is always set to 100 %."},
     {soc, "MAX_CELL_VOLTAGE_SOC_FULL", NULL, KEY_REAL, AT(max_cell_voltage_soc_full_V), 0, 1, 5, "V", "3.45",

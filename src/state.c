@@ -12,12 +12,16 @@
 #include <unistd.h>
 
 #include "core/calendar.h"
+#include "state_work.h"
 
 #define CHARGE_FILE "charge"
 #define STATE_FILE "state.ini"
 #define PYTHON_CHARGE_FILE "storedvalue_charge"
 #define STATE_SECTION "state"
 #define CHARGE_LARGEST_AH 1e6
+
+/* state.ini grows with the packs that were ever there: so much is more than 64 of them need. */
+enum { STATE_BYTES_MAX = 256 * 1024 };
 
 enum { PATH_BYTES_MAX = 4096, CONTENT_BYTES_MAX = 4096, WHAT_BYTES_MAX = 256, SHOWN_MAX = 40 };
 
@@ -136,6 +140,25 @@ static void add_learned(char *content, struct soc_learned learned)
         add_number(content, learned_numbers[i].name, *learned_number(&learned, i));
 }
 
+static int write_with_work(const char *directory, const char *content, const struct work_memory *work)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *all = open_memstream(&text, &length);
+    bool good;
+    int result;
+
+    if (!all)
+        return -ENOMEM;
+    fputs(content, all);
+    state_work_write(all, work);
+    good = !ferror(all);
+    good = fclose(all) == 0 && good;
+    result = good ? replace_file(directory, STATE_FILE, text, length) : -ENOMEM;
+    free(text);
+    return result;
+}
+
 int state_write(const char *directory, const struct state *state)
 {
     char content[CONTENT_BYTES_MAX] = "; Kept by battery-aggregator. Users edit `charge`, not this file.\n"
@@ -152,7 +175,7 @@ int state_write(const char *directory, const struct state *state)
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
     add_number(content, "feed_in_seen_s", state->feed_in_seen_s);
     add_learned(content, state->learned);
-    return replace_file(directory, STATE_FILE, content, strlen(content));
+    return write_with_work(directory, content, &state->work);
 }
 
 /* ---- reading: whatever is found, the start goes on ---- */
@@ -420,24 +443,40 @@ static int take_pair(void *user, const char *section, const char *name, const ch
 {
     struct state_reader *reader = user;
 
+    if (strncmp(section, STATE_WORK_SECTION, strlen(STATE_WORK_SECTION)) == 0 &&
+        !state_work_take(&reader->state->work, section, name, value))
+        reader->spoilt = true;
     if (strcmp(section, STATE_SECTION) == 0 && !take_date(reader->state, name, value) &&
         !take_learned(reader->state, name, value) && !take_number(reader->state, name, value))
         reader->spoilt = true;
     return 1;
 }
 
-static void read_state_ini(const char *directory, struct state *state, struct note *note)
+static void take_state_ini(const char *directory, const char *content, size_t length, struct state *state,
+                           struct note *note)
 {
-    char content[CONTENT_BYTES_MAX];
     struct state_reader reader = {state, false};
-    ssize_t length = read_or_note(directory, STATE_FILE, content, sizeof content, "begun anew", note);
+    bool parsed = ini_parse_string(content, take_pair, &reader) == 0;
 
-    if (length < 0)
-        return;
-    if (ini_parse_string(content, take_pair, &reader) == 0 && !reader.spoilt &&
-        strlen(content) == (size_t)length && strstr(content, "[" STATE_SECTION "]"))
+    state_work_end(&state->work);
+    if (parsed && !reader.spoilt && strlen(content) == length && strstr(content, "[" STATE_SECTION "]"))
         return;
     add_spoilt(note, directory, STATE_FILE, *content ? "is spoilt" : "is empty", "what was good is kept");
+}
+
+static void read_state_ini(const char *directory, struct state *state, struct note *note)
+{
+    char *content = malloc(STATE_BYTES_MAX);
+    ssize_t length;
+
+    if (!content) {
+        add_note(note, STATE_UNREADABLE, STATE_FILE, "cannot be read (out of memory): begun anew");
+        return;
+    }
+    length = read_or_note(directory, STATE_FILE, content, STATE_BYTES_MAX, "begun anew", note);
+    if (length >= 0)
+        take_state_ini(directory, content, (size_t)length, state, note);
+    free(content);
 }
 
 static void check_directory(const char *directory, struct note *note)
@@ -462,6 +501,7 @@ enum state_finding state_read(const char *directory, struct state *state, char *
                             .last_balancing_day = CALENDAR_NONE,
                             .balancing_age_days = NAN,
                             .seen_day = CALENDAR_NONE};
+    work_memory_init(&state->work);
     check_directory(directory, &note);
     read_charge(directory, state, &note);
     read_state_ini(directory, state, &note);

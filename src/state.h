@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "core/soc.h"
+#include "core/work.h"
 
 struct state {
     double charge_Ah;           /* NAN = none: begin from the packs' SoC */
@@ -24,6 +25,8 @@ struct state {
     bool feed_in_debt;     /* we turned DC feed-in off, and owe its return */
     double feed_in_held_s; /* how long that lasted already ... */
     double feed_in_seen_s; /* ... at this time of the wall clock, seconds since the epoch; 0 = unknown */
+
+    struct work_memory work; /* what the bank and its packs have done */
 };
 
 /* What was found, for the log; the state is usable in every case. */
@@ -39,8 +42,8 @@ enum state_finding {
  * reads as NAN. A directory that cannot be written is STATE_UNREADABLE too. */
 enum state_finding state_read(const char *directory, struct state *state, char *message, size_t size);
 
-/* Writes `charge` / `state.ini`. 0 or -errno; on failure the old file stands. A charge of NAN is written
- * as -1. */
+/* Writes `charge` / `state.ini`. 0 or -errno (-ENOMEM, too); on failure the old file stands. A charge of NAN
+ * is written as -1. */
 int state_write_charge(const char *directory, const struct state *state);
 int state_write(const char *directory, const struct state *state);
 

@@ -572,6 +572,171 @@ static void a_bank_that_was_never_whole_has_the_limits_of_who_is_here(void **sta
     assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
 }
 
+/* ---- what users calibrate, and what was measured ---- */
+
+static void a_soc_that_is_set_moves_the_counters_of_both_methods(void **state)
+{
+    struct bench *bench = *state;
+    char why[200];
+
+    bench->config.own_soc = true;
+    begin(bench);
+    assert_int_equal(aggregator_set_soc(&bench->aggregator, &bench->config, 80, why, sizeof why), CALIBRATED);
+    step(bench, 0.001);
+    assert_near(bench->out.soc_pct, 80, 0.01);
+    assert_near(bench->out.consumed_Ah, -112, 0.1);
+    assert_near(bench->out.soc_uncertainty_pct, 5, 0.3);
+    bench->config.soc_method = SOC_REFERENCE;
+    step(bench, 0.002);
+    assert_near(bench->out.soc_pct, 80, 0.01);
+}
+
+static void a_soc_that_cannot_be_is_refused_with_its_range(void **state)
+{
+    static const double wrong[] = {-0.1, 100.1, NAN, INFINITY, -INFINITY};
+    struct bench *bench = *state;
+    char why[200];
+
+    bench->config.own_soc = true;
+    begin(bench);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(aggregator_set_soc(&bench->aggregator, &bench->config, wrong[i], why, sizeof why),
+                         CALIBRATION_OUT_OF_RANGE);
+        assert_non_null(strstr(why, "0 to 100 %"));
+    }
+    step(bench, 0.001);
+    assert_near(bench->out.soc_pct, 55, 0.01);
+}
+
+static void where_the_counter_is_not_shown_or_not_begun_the_remedy_is_named(void **state)
+{
+    struct bench *bench = *state;
+    char why[200];
+
+    begin(bench);
+    assert_int_equal(aggregator_set_soc(&bench->aggregator, &bench->config, 80, why, sizeof why),
+                     CALIBRATION_NOT_NOW);
+    assert_non_null(strstr(why, "OWN_SOC = True"));
+    assert_int_equal(aggregator_set_offset(&bench->aggregator, &bench->config, 0.1, why, sizeof why),
+                     CALIBRATION_NOT_NOW);
+    assert_non_null(strstr(why, "SOC_METHOD = learned"));
+    bench->config.own_soc = true;
+    aggregator_init(&bench->aggregator, NAN, NAN);
+    assert_int_equal(aggregator_set_soc(&bench->aggregator, &bench->config, 80, why, sizeof why),
+                     CALIBRATION_NOT_NOW);
+    assert_int_equal(aggregator_set_offset(&bench->aggregator, &bench->config, 0.1, why, sizeof why),
+                     CALIBRATION_NOT_NOW);
+    assert_non_null(strstr(why, "when its packs are there"));
+}
+
+static void an_offset_that_is_set_is_taken_off_the_current(void **state)
+{
+    struct bench *bench = *state;
+    char why[200];
+
+    bench->config.own_soc = true;
+    begin(bench);
+    assert_int_equal(aggregator_set_offset(&bench->aggregator, &bench->config, 5.61, why, sizeof why),
+                     CALIBRATION_OUT_OF_RANGE); /* 1 % of 560 Ah an hour */
+    assert_non_null(strstr(why, "-5.60 to 5.60 A"));
+    assert_int_equal(aggregator_set_offset(&bench->aggregator, &bench->config, NAN, why, sizeof why),
+                     CALIBRATION_OUT_OF_RANGE);
+    assert_int_equal(aggregator_set_offset(&bench->aggregator, &bench->config, 5, why, sizeof why),
+                     CALIBRATED);
+    for (int s = 1; s <= 3600; s++)
+        step(bench, s);
+    assert_near(bench->out.capacity_Ah, 308 + 15, 0.2); /* 20 A shown, 15 A true */
+}
+
+/* As if sweeps had told it. */
+static void tell_capacity(struct bench *bench, double capacity_Ah, double deviation_Ah)
+{
+    struct work_record *record = &bench->aggregator.work.memory.bank;
+    const struct capacity_sweep sweep = {CALENDAR_NONE, capacity_Ah, deviation_Ah, 1, 560};
+
+    capacity_keep(&record->capacity, &sweep, false);
+}
+
+static void the_learned_capacity_feeds_the_soc_when_it_is_certain_and_wished(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    begin(bench);
+    tell_capacity(bench, 504, 8);
+    step(bench, 0.001);
+    assert_near(bench->out.consumed_Ah, -252, 0.01); /* CAPACITY = nameplate */
+    assert_near(bench->out.soc_pct, 55, 0.01);
+    bench->config.capacity = CAPACITY_LEARNED;
+    step(bench, 0.002);
+    assert_near(bench->out.consumed_Ah, -252, 0.01);
+    assert_near(bench->out.soc_pct, 50, 0.01); /* 252 of 504 Ah are missing */
+    assert_near(bench->out.capacity_Ah, 252, 0.01);
+    bench->config.soc_method = SOC_REFERENCE;
+    step(bench, 0.003);
+    assert_near(bench->out.capacity_Ah, 0.55 * 504, 0.1); /* it knows a share only */
+}
+
+static void a_learned_capacity_that_is_uncertain_is_not_used(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    bench->config.capacity = CAPACITY_LEARNED;
+    begin(bench);
+    tell_capacity(bench, 504, 40);
+    step(bench, 0.001);
+    assert_near(bench->out.soc_pct, 55, 0.01);
+    bench->config.soc_method = SOC_REFERENCE;
+    step(bench, 0.002);
+    assert_near(bench->out.capacity_Ah, 308, 0.1);
+}
+
+static void a_learned_capacity_and_its_soc_survive_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct work_memory kept;
+    struct soc_learned learned;
+    double charge_Ah, capacity_Ah;
+
+    bench->config.own_soc = true;
+    bench->config.capacity = CAPACITY_LEARNED;
+    begin(bench);
+    tell_capacity(bench, 504, 8);
+    step(bench, 0.001);
+    charge_Ah = aggregator_charge_Ah(&bench->aggregator, &bench->config);
+    capacity_Ah = aggregator_capacity_Ah(&bench->aggregator, &bench->config);
+    kept = bench->aggregator.work.memory;
+    learned = bench->aggregator.soc.learned;
+    aggregator_init(&bench->aggregator, charge_Ah, capacity_Ah);
+    work_init(&bench->aggregator.work, &kept);
+    assert_true(soc_restore(&bench->aggregator.soc, &learned));
+    step(bench, 100);
+    step(bench, 100.001);
+    assert_near(bench->out.soc_pct, 50, 0.01);
+    assert_near(bench->out.consumed_Ah, -252, 0.01);
+}
+
+static void the_packs_own_history_stands_and_ours_where_they_have_none(void **state)
+{
+    struct bench *bench = *state;
+
+    for (int i = 0; i < 2; i++) {
+        bench->pack[i].reading.charged_energy_kWh = 100;
+        bench->pack[i].reading.charge_cycles = NAN;
+    }
+    begin(bench);
+    for (int s = 1; s <= 3660; s++)
+        step(bench, s);
+    assert_near(bench->out.bank.charged_energy_kWh, 200, 1e-9);
+    assert_near(bench->out.history.charged_kWh, 1.06, 0.03); /* 20 A at 53 V for an hour */
+    assert_near(bench->out.bank.discharged_energy_kWh, 0, 1e-9);
+    assert_near(bench->out.bank.charge_cycles, 0, 1e-9);
+    bench->pack[1].reading.charged_energy_kWh = NAN; /* its driver starts anew */
+    step(bench, 3661);
+    assert_true(isnan(bench->out.bank.charged_energy_kWh));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -598,6 +763,14 @@ int main(void)
         TEST(the_low_voltage_stands_while_no_pack_tells_it),
         TEST(with_our_own_limits_the_low_voltage_is_that_of_the_cells_when_no_pack_has_one),
         TEST(the_charge_is_due_once_in_its_precision),
+        TEST(a_soc_that_is_set_moves_the_counters_of_both_methods),
+        TEST(a_soc_that_cannot_be_is_refused_with_its_range),
+        TEST(where_the_counter_is_not_shown_or_not_begun_the_remedy_is_named),
+        TEST(an_offset_that_is_set_is_taken_off_the_current),
+        TEST(the_learned_capacity_feeds_the_soc_when_it_is_certain_and_wished),
+        TEST(a_learned_capacity_that_is_uncertain_is_not_used),
+        TEST(a_learned_capacity_and_its_soc_survive_a_restart),
+        TEST(the_packs_own_history_stands_and_ours_where_they_have_none),
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
         TEST(what_a_reading_lacks_is_named),
         TEST(our_own_control_needs_the_cells_and_their_number),

@@ -327,6 +327,55 @@ static void the_same_recording_gives_the_same_result(void **state)
     free(first);
 }
 
+/* A day from full down to an empty cell: 92.5 Ah of a nameplate of 100. */
+static void write_sweep(FILE *file)
+{
+    long time_s = NOON_S;
+
+    fputs(pack_at(time_s, PACK, 3.46), file);
+    fprintf(file, "%ld\t" PACK "\t/InstalledCapacity\t100\n", time_s);
+    for (int i = 0; i < 12; i++, time_s += 10)
+        fprintf(file, "%ld\t" PACK "\t/Dc/0/Current\t%.2f\n", time_s, 1 + i / 100.0);
+    fputs(pack_at(time_s, PACK, 3.3), file);
+    for (int i = 0; i < 1800; i++, time_s += 10)
+        fprintf(file, "%ld\t" PACK "\t/Dc/0/Current\t%.2f\n", time_s, -18.5 + i % 2 / 100.0);
+    fputs(pack_at(time_s, PACK, 2.85), file);
+    for (int i = 0; i < 6; i++, time_s += 10)
+        fprintf(file, "%ld\t" PACK "\t/Dc/0/Current\t%.2f\n", time_s, -18.5 + i % 2 / 100.0);
+}
+
+/* The last SoC that is published for it. */
+static double soc_after_sweep(struct replayed *replayed, const char *settings)
+{
+    char recording[] = "/tmp/test_replay.XXXXXX";
+    char command[512], line[512];
+    FILE *file = fdopen(mkstemp(recording), "w");
+    double soc_pct = NAN;
+
+    assert_non_null(file);
+    write_sweep(file);
+    fclose(file);
+    file = fopen(replayed->settings, "w");
+    fputs(settings, file);
+    fclose(file);
+    snprintf(command, sizeof command, BUILD_DIR "/battery-aggregator replay --settings %s %s",
+             replayed->settings, recording);
+    file = popen(command, "r");
+    while (fgets(line, sizeof line, file)) {
+        if (strstr(line, "\t/Soc\t"))
+            soc_pct = strtod(strstr(line, "\t/Soc\t") + strlen("\t/Soc\t"), NULL);
+    }
+    assert_int_equal(pclose(file), 0);
+    unlink(recording);
+    return soc_pct;
+}
+
+static void a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty(void **state)
+{
+    assert_near(soc_after_sweep(*state, "OWN_SOC = True\n"), 7.2, 0.5);
+    assert_near(soc_after_sweep(*state, "OWN_SOC = True\nCAPACITY = learned\n"), 0, 0.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(services_that_nobody_reads_are_no_news, start, stop),
         cmocka_unit_test_setup_teardown(the_pages_of_the_packs_do_not_repeat_the_recording, start, stop),
         cmocka_unit_test_setup_teardown(the_same_recording_gives_the_same_result, start, stop),
+        cmocka_unit_test_setup_teardown(a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty,
+                                        start, stop),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -410,7 +410,8 @@ static void every_key_of_the_table_stands_in_that_config_ini_but_ours(void **sta
 {
     static const char ours[] = "BANK CURRENT_SHARING BLOCKED_PACK BLOCK_REJOIN_DIFF SOC_METHOD "
                                "UPDATE_COALESCE STALE_AFTER PACK_LOST LOST_GRACE CVL_CONTROL "
-                               "FEED_IN_RETURN FEED_IN_MIN_HOLD PACKS IGNORE CURRENT_SOURCES PACK_SHUNT";
+                               "FEED_IN_RETURN FEED_IN_MIN_HOLD CAPACITY PACKS IGNORE CURRENT_SOURCES "
+                               "PACK_SHUNT";
 
     (void)state;
     for (size_t i = 0; i < settings_key_count; i++) {

@@ -132,6 +132,152 @@ static void what_is_written_is_read_back(void **state)
     assert_false(exists(bench, "charge.new") || exists(bench, "state.ini.new"));
 }
 
+/* A bank and two packs that have done something. */
+static void make_work(struct work_memory *work)
+{
+    work_memory_init(work);
+    work->begun = true;
+    work->since_day = calendar_parse("2026-03-01");
+    work->full_day = calendar_parse("2026-11-20");
+    work->full_age_s = 86400.5;
+    work->bank.installed_Ah = 560;
+    work->bank.cycles = 12.25;
+    work->bank.total = (struct work_count){7000.5, 6900.25, 370, 350.125, 5000};
+    work->bank.closed = (struct work_count){6000, 5900, 320, 300, 4000};
+    work->bank.extreme[WORK_DEEPEST].value = -412.5;
+    work->bank.extreme[WORK_DEEPEST].day = work->since_day;
+    work->bank.extreme[WORK_CELL_MIN].value = 2.903;
+    work->bank.capacity.count = 2;
+    work->bank.capacity.sweep[0] = (struct capacity_sweep){work->full_day, 531.5, 11.25, 1, 560};
+    work->bank.capacity.sweep[1] = (struct capacity_sweep){CALENDAR_NONE, 528, 20, 0.75, 560};
+    work->packs = 2;
+    for (size_t i = 0; i < work->packs; i++) {
+        work_record_init(&work->pack[i]);
+        work->pack[i].total.in_Ah = (double)i;
+        work->pack[i].total.hours = 1;
+    }
+    strcpy(work->pack[0].id, "A-1");
+    strcpy(work->pack[1].id, "] ; [x] = # \n\t%\xc3\xa4 \xff");
+    strcpy(work->pack[1].name, " Gro\xc3\x9f ");
+}
+
+static void expect_work(const struct work_memory *found)
+{
+    struct work_memory wanted;
+
+    make_work(&wanted);
+    assert_true(found->begun);
+    assert_int_equal(found->since_day, wanted.since_day);
+    assert_int_equal(found->full_day, wanted.full_day);
+    assert_true(found->full_age_s == wanted.full_age_s);
+    assert_memory_equal(&found->bank.total, &wanted.bank.total, sizeof wanted.bank.total);
+    assert_memory_equal(&found->bank.closed, &wanted.bank.closed, sizeof wanted.bank.closed);
+    assert_memory_equal(&found->bank.capacity, &wanted.bank.capacity, sizeof wanted.bank.capacity);
+    assert_true(found->bank.installed_Ah == 560 && found->bank.cycles == 12.25);
+    assert_true(found->bank.extreme[WORK_DEEPEST].value == -412.5);
+    assert_int_equal(found->bank.extreme[WORK_DEEPEST].day, wanted.since_day);
+    assert_int_equal(found->bank.extreme[WORK_CELL_MIN].day, CALENDAR_NONE);
+    assert_true(isnan(found->bank.extreme[WORK_CELL_MAX].value));
+    assert_int_equal(found->packs, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(found->pack[i].id, wanted.pack[i].id);
+        assert_string_equal(found->pack[i].name, wanted.pack[i].name);
+        assert_true(found->pack[i].total.in_Ah == (double)i);
+        assert_true(isnan(found->pack[i].installed_Ah));
+    }
+}
+
+static void what_the_bank_has_done_survives_whatever_its_packs_are_called(void **state)
+{
+    struct bench *bench = *state;
+    static struct state written;
+
+    written = (struct state){.charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7};
+    make_work(&written.work);
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    assert_int_equal(state_write(bench->directory, &written), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_int_equal(bench->state.device_instance, 7);
+    expect_work(&bench->state.work);
+}
+
+static void the_work_of_64_packs_with_the_longest_names_survives(void **state)
+{
+    struct bench *bench = *state;
+    static struct state written;
+
+    written = (struct state){.charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7};
+    make_work(&written.work);
+    written.work.packs = WORK_PACKS_MAX;
+    for (size_t i = 0; i < WORK_PACKS_MAX; i++) {
+        written.work.pack[i] = written.work.bank;
+        memset(written.work.pack[i].id, '\xe4', READING_TEXT_MAX - 1);
+        memset(written.work.pack[i].name, '=', READING_TEXT_MAX - 1);
+        written.work.pack[i].id[0] = (char)('0' + i);
+        written.work.pack[i].capacity.count = CAPACITY_SWEEPS_MAX;
+        for (size_t k = 0; k < CAPACITY_SWEEPS_MAX; k++)
+            written.work.pack[i].capacity.sweep[k] =
+                (struct capacity_sweep){CALENDAR_NONE, 100.0 / 3, 1000.0 / 7, 2.0 / 3, 1e6 / 7};
+    }
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    assert_int_equal(state_write(bench->directory, &written), 0);
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND);
+    assert_int_equal(bench->state.work.packs, WORK_PACKS_MAX);
+    assert_string_equal(bench->state.work.pack[63].id, written.work.pack[63].id);
+    assert_int_equal(bench->state.work.pack[63].capacity.count, CAPACITY_SWEEPS_MAX);
+}
+
+static void spoilt_work_is_left_out_and_the_rest_is_kept(void **state)
+{
+    static const char *const wrong[] = {
+        "total = 1 2 3 4",
+        "total = 1 2 3 4 -5",
+        "total = 1 2 nan 4 5",
+        "total = 1 2 3 4 5 6",
+        "since = 2026-02-30",
+        "full = -1 -",
+        "cycles = inf",
+        "installed_Ah = 0",
+        "sweep_2 = 1 1 1 1 -",
+        "sweep_1 = 1 1 1.5 1 -",
+        "sweep_1 = 0 1 1 1 -",
+        "sweep_x = 1 1 1 1 -",
+        "id = %4",
+        "id = %00",
+        "cell_min = 3.2",
+        "cell_min = 3.2 yesterday",
+        "[work 3]\nid = A",
+        "[work 0]\nid = A",
+        "[work 1x]\nid = A",
+        "total = 1e300 2 3 4 5",
+        "[work 65]\nid = A",
+        "sweep_1 = 1 1 1 1",
+        "sweep_99999999999999999999 = 1 1 1 1 -",
+    };
+    struct bench *bench = *state;
+    char content[512];
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(content, sizeof content,
+                 "[state]\nfeed_in_debt = 1\n[work]\nvoltage_max = 55.5 2026-01-02\n%s\n", wrong[i]);
+        put(bench, "charge", "280");
+        put(bench, "state.ini", content);
+        read_state(bench);
+        if (bench->finding != STATE_SPOILT)
+            fail_msg("taken: %s", wrong[i]);
+        assert_true(bench->state.feed_in_debt);
+        assert_true(bench->state.work.bank.extreme[WORK_VOLTAGE_MAX].value == 55.5);
+        assert_true(bench->state.work.bank.total.hours == 0 && bench->state.work.packs == 0);
+        assert_int_equal(bench->state.work.bank.capacity.count, 0);
+    }
+    put(bench, "state.ini", "[state]\n[work]\nlater = 17\n[work 1]\nid = A\nlater = 18\n");
+    read_state(bench);
+    assert_int_equal(bench->finding, STATE_FOUND); /* keys of another version */
+    assert_int_equal(bench->state.work.packs, 1);
+}
+
 static void what_is_unknown_is_read_back_as_unknown(void **state)
 {
     struct bench *bench = *state;
@@ -549,6 +695,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_is_read_back),
         TEST(what_is_unknown_is_read_back_as_unknown),
+        TEST(what_the_bank_has_done_survives_whatever_its_packs_are_called),
+        TEST(the_work_of_64_packs_with_the_longest_names_survives),
+        TEST(spoilt_work_is_left_out_and_the_rest_is_kept),
         TEST(the_balancing_cycle_and_the_feed_in_debt_survive_a_restart),
         TEST(a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour),
         TEST(on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge),

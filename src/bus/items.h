@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "bus/loop.h"
+#include "bus/methods.h"
 #include "bus/value.h"
 
 struct items;
@@ -35,6 +36,9 @@ typedef int (*items_set_fn)(void *ctx, int item, const struct value *value);
 struct items *items_new(items_set_fn set, void *ctx);
 void items_free(struct items *items);
 
+/* Methods of the owner's on "/", beside those of items; methods must outlive the tree. */
+void items_offer(struct items *items, const struct methods *methods);
+
 /* Adds an item (the path is copied; unit, names and description must outlive the tree); its value is
  * invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
  * an inner node) or malformed. */
@@ -62,7 +66,8 @@ const char *items_number(const struct items *items, int item, char *buf);
 size_t items_take_changes(struct items *items, void (*each)(void *ctx, int item), void *ctx);
 
 /* Answers a method call on any of our paths: GetItems, GetValue, GetText, SetValue, GetDescription,
- * Introspect; errors by the names of the contract. True when it was a method call (it was answered). */
+ * Introspect, and what items_offer brought; errors by the names of the contract. True when it was a method
+ * call (it was answered). */
 bool items_message(struct items *items, struct bus *bus, DBusMessage *message);
 
 /* Sends one ItemsChanged from "/" with what changed, if anything did. False when it could not be queued

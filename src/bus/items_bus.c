@@ -293,6 +293,8 @@ static void introspect(struct request *request)
     if (strcmp(request->path, "/") == 0)
         fputs(introspect_root, xml);
     fputs(" </interface>\n", xml);
+    if (request->items->methods && strcmp(request->path, "/") == 0)
+        methods_introspect(request->items->methods, xml);
     if (request->item < 0)
         print_children(xml, request->items, request->path);
     fputs("</node>\n", xml);
@@ -362,22 +364,39 @@ static int place_of(const struct request *request)
     return items_below(request->items, request->path, &first) > 0 ? AT_NODE : 0;
 }
 
+void items_offer(struct items *items, const struct methods *methods)
+{
+    items->methods = methods;
+}
+
+/* Is it one of the owner's methods? Those of items go first where no interface is named. */
+static bool is_offered(const struct items *items, const char *interface, const char *name, int place)
+{
+    return items->methods && methods_know(items->methods, interface, name) &&
+           (interface || !find_member(NULL, name, place));
+}
+
 bool items_message(struct items *items, struct bus *bus, DBusMessage *message)
 {
     const char *interface = dbus_message_get_interface(message);
     const char *name = dbus_message_get_member(message);
     struct request request = {items, bus, message, NULL, dbus_message_get_path(message), -1};
     const struct member *member;
+    bool offered;
     int place;
 
-    if (dbus_message_get_type(message) != DBUS_MESSAGE_TYPE_METHOD_CALL || !is_our_interface(interface) ||
-        !request.path || !name)
+    if (dbus_message_get_type(message) != DBUS_MESSAGE_TYPE_METHOD_CALL || !request.path || !name)
         return false;
     request.item = items_find(items, request.path);
     place = place_of(&request);
+    offered = is_offered(items, interface, name, place);
+    if (!offered && !is_our_interface(interface))
+        return false;
     member = find_member(interface, name, place);
     if (place == 0)
         refuse(&request, DBUS_ERROR_UNKNOWN_OBJECT, request.path);
+    else if (offered && place == AT_ROOT)
+        request.reply = methods_reply(items->methods, message);
     else if (!member)
         refuse(&request, DBUS_ERROR_UNKNOWN_METHOD, name);
     else

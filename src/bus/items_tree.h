@@ -16,9 +16,10 @@ struct item {
 struct items {
     items_set_fn set;
     void *ctx;
-    struct item *item; /* in the order they were added: an item's number is its index */
-    int *sorted;       /* the same, by path */
-    int *changes;      /* those that changed, in the order they did */
+    const struct methods *methods; /* of the owner, on "/"; NULL = none */
+    struct item *item;             /* in the order they were added: an item's number is its index */
+    int *sorted;                   /* the same, by path */
+    int *changes;                  /* those that changed, in the order they did */
     size_t count, room, change_count;
 };
 

@@ -9,7 +9,13 @@
 #define SOC_EFFICIENCY 0.997 /* of LFP and LTO cells; it learns */
 #define LFP_LEAST_V 3.3
 #define LFP_MOST_V 3.7
-#define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, or the SoC of the packs */
+#define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, the SoC of the packs, or what a user says */
+#define CAPACITY_SURE 0.05         /* of the nameplate: so certain a learned capacity must be to be used */
+
+static bool is_lfp(const struct config *config)
+{
+    return config->max_cell_voltage_V >= LFP_LEAST_V && config->max_cell_voltage_V <= LFP_MOST_V;
+}
 
 static bool is_learned(const struct config *config)
 {
@@ -24,6 +30,7 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     control_init(&aggregator->control);
     sharing_init(&aggregator->sharing);
     feed_in_init(&aggregator->feed_in, false, 0);
+    work_init(&aggregator->work, NULL);
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
@@ -124,8 +131,7 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
                            .at_bottom = charge->empty,
                            .cell_V = bank->cells_sum_V / cells,
                            .difference_V = bank->cell_voltage_max_V.value - bank->cell_voltage_min_V.value,
-                           .lfp = config->max_cell_voltage_V >= LFP_LEAST_V &&
-                                  config->max_cell_voltage_V <= LFP_MOST_V};
+                           .lfp = is_lfp(config)};
 
     if (isnan(aggregator->soc.missing_Ah))
         begin_learned(aggregator, charge->capacity_Ah);
@@ -135,12 +141,25 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
     return soc_step(&aggregator->soc, &in);
 }
 
+/* CAPACITY = learned, once that is certain enough. */
+static void use_learned_capacity(struct aggregator *aggregator, double *capacity_Ah)
+{
+    struct capacity_estimate learned = work_bank_capacity(&aggregator->work.memory, NULL);
+    double installed_Ah = aggregator->work.memory.bank.installed_Ah;
+
+    if (!(learned.deviation_Ah <= CAPACITY_SURE * installed_Ah) || installed_Ah != *capacity_Ah)
+        return;
+    *capacity_Ah = learned.capacity_Ah;
+    soc_set_usable(&aggregator->soc, learned.capacity_Ah / installed_Ah, learned.deviation_Ah / installed_Ah);
+}
+
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
                                       double time_s, struct aggregate *out)
 {
     const struct bank *bank = &out->bank;
     struct charge_input in = {
         .time_s = time_s, .current_A = out->current.current_A, .capacity_Ah = bank->capacity_installed_Ah};
+    struct charge_input counter_in;
     enum charge_event event;
 
     aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, bank->packs);
@@ -149,14 +168,17 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
     charge_anchors(config, bank, &out->control, &in);
+    counter_in = in;
+    if (config->capacity == CAPACITY_LEARNED)
+        use_learned_capacity(aggregator, &counter_in.capacity_Ah);
     out->charge_before_pct = charge_soc_pct(&aggregator->charge);
     if (!is_learned(config)) {
-        event = charge_step(&aggregator->charge, &in, config->battery_efficiency);
+        event = charge_step(&aggregator->charge, &counter_in, config->battery_efficiency);
         out->charge_gap_s = aggregator->charge.gap_s;
         return event;
     }
     event = count_learned(aggregator, config, &in, out);
-    charge_step(&aggregator->charge, &in, config->battery_efficiency); /* it stays ready */
+    charge_step(&aggregator->charge, &counter_in, config->battery_efficiency); /* it stays ready */
     out->charge_before_pct = aggregator->soc.before_pct;
     out->charge_gap_s = aggregator->soc.gap_s;
     return event;
@@ -187,6 +209,67 @@ static void show_charge(const struct aggregator *aggregator, const struct config
         out->consumed_Ah = out->bank.consumed_Ah;
         out->time_to_go_s = out->bank.time_to_go_s;
     }
+}
+
+/* What the packs tell of their past stands: ours is younger. Where one of them ever told it and not all do,
+ * nothing is shown rather than a number of another beginning. */
+#define OF_HISTORY(member) offsetof(struct pack_reading, history.member)
+
+static void fill_history(struct aggregator *aggregator, const struct aggregator_input *in,
+                         struct aggregate *out)
+{
+    struct pack_history *of_bank = &out->bank.history;
+    const struct {
+        double *shown, ours;
+        size_t of_pack;
+    } histories[AGGREGATOR_HISTORIES] = {
+        {&out->bank.charge_cycles, out->history.cycles, offsetof(struct pack_reading, charge_cycles)},
+        {&out->bank.charged_energy_kWh, out->history.charged_kWh,
+         offsetof(struct pack_reading, charged_energy_kWh)},
+        {&out->bank.discharged_energy_kWh, out->history.discharged_kWh,
+         offsetof(struct pack_reading, discharged_energy_kWh)},
+        {&out->bank.drawn_Ah, out->history.drawn_Ah, offsetof(struct pack_reading, drawn_Ah)},
+        {&of_bank->deepest_discharge_Ah, out->history.deepest_Ah, OF_HISTORY(deepest_discharge_Ah)},
+        {&of_bank->since_full_s, out->history.since_full_s, OF_HISTORY(since_full_s)},
+        {&of_bank->voltage_min_V, out->history.voltage_min_V, OF_HISTORY(voltage_min_V)},
+        {&of_bank->voltage_max_V, out->history.voltage_max_V, OF_HISTORY(voltage_max_V)},
+        {&of_bank->cell_voltage_min_V, out->history.cell_min_V, OF_HISTORY(cell_voltage_min_V)},
+        {&of_bank->cell_voltage_max_V, out->history.cell_max_V, OF_HISTORY(cell_voltage_max_V)},
+    };
+
+    for (int i = 0; i < AGGREGATOR_HISTORIES; i++) {
+        for (size_t k = 0; k < in->pack_count && !aggregator->packs_tell[i]; k++) {
+            const char *reading = (const char *)&in->packs[k]->reading;
+
+            aggregator->packs_tell[i] =
+                !isnan(*(const double *)(const void *)(reading + histories[i].of_pack));
+        }
+        if (!aggregator->packs_tell[i])
+            *histories[i].shown = histories[i].ours;
+    }
+}
+
+static void count_work(struct aggregator *aggregator, const struct config *config,
+                       const struct aggregator_input *in, struct aggregate *out)
+{
+    const struct work_input work = {
+        .time_s = in->time_s,
+        .today = in->today,
+        .bank = &out->bank,
+        .current_A = out->current.current_A,
+        .consumed_Ah = out->consumed_Ah,
+        .full = is_learned(config) ? aggregator->soc.at_full : aggregator->charge.at_full,
+        .whole = in->packs_missing == 0,
+        .empty_cell_V =
+            config->own_charge_parameters ? config->min_cell_voltage_V : config->min_cell_voltage_soc_empty_V,
+        .lfp = is_lfp(config),
+        .packs = in->packs,
+        .pack_count = in->pack_count,
+    };
+
+    work_step(&aggregator->work, &work);
+    out->history = aggregator->work.history;
+    fill_history(aggregator, in, out);
 }
 
 /* Capacity and SoC are still those of the whole bank: a plug that was out for a minute is no smaller bank. */
@@ -499,6 +582,7 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
     decide_limits(aggregator, config, in, &branches, out);
     out->charge_event = count_charge(aggregator, config, in->time_s, out);
     show_charge(aggregator, config, in->low_soc, out);
+    count_work(aggregator, config, in, out);
     guard_feed_in(aggregator, config, in, out);
     say_alarms(in, out);
     if (is_unequal(&branches))
@@ -510,6 +594,13 @@ double aggregator_charge_Ah(const struct aggregator *aggregator, const struct co
     if (is_learned(config) && !isnan(aggregator->soc.missing_Ah))
         return soc_charge_Ah(&aggregator->soc);
     return aggregator->charge.charge_Ah;
+}
+
+double aggregator_capacity_Ah(const struct aggregator *aggregator, const struct config *config)
+{
+    if (is_learned(config) && !isnan(aggregator->soc.missing_Ah))
+        return aggregator->soc.installed_Ah; /* it knows by itself how much of that is usable */
+    return aggregator->charge.capacity_Ah;
 }
 
 bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config)
@@ -527,4 +618,58 @@ bool aggregator_charge_due(const struct aggregator *aggregator, const struct con
 void aggregator_charge_saved(struct aggregator *aggregator, const struct config *config)
 {
     aggregator->saved_charge_Ah = aggregator_charge_Ah(aggregator, config);
+}
+
+/* ---- what users calibrate ---- */
+
+enum calibration aggregator_set_soc(struct aggregator *aggregator, const struct config *config,
+                                    double soc_pct, char *why, size_t size)
+{
+    struct charge_counter *counter = &aggregator->charge;
+    struct soc *soc = &aggregator->soc;
+
+    if (!(soc_pct >= 0 && soc_pct <= 100)) {
+        snprintf(why, size, "A state of charge is 0 to 100 %%, not %g", soc_pct);
+        return CALIBRATION_OUT_OF_RANGE;
+    }
+    if (!config->own_soc) {
+        snprintf(why, size, "OWN_SOC is False: the SoC is that of the packs. Set OWN_SOC = True first");
+        return CALIBRATION_NOT_NOW;
+    }
+    if (!aggregator->counting || isnan(counter->capacity_Ah) || isnan(counter->charge_Ah)) {
+        snprintf(why, size, "The capacity of the bank is not known yet: try again when its packs are there");
+        return CALIBRATION_NOT_NOW;
+    }
+    counter->charge_Ah = soc_pct / 100 * counter->capacity_Ah;
+    counter->at_full = counter->at_empty = false;
+    if (soc->installed_Ah > 0)
+        soc_set(soc, soc_pct / 100 * soc->learned.usable * soc->installed_Ah, soc->installed_Ah,
+                SOC_BEGIN_UNCERTAINTY);
+    return CALIBRATED;
+}
+
+enum calibration aggregator_set_offset(struct aggregator *aggregator, const struct config *config,
+                                       double offset_A, char *why, size_t size)
+{
+    double most_A = soc_offset_most_A(aggregator->soc.installed_Ah);
+
+    if (!is_learned(config)) {
+        snprintf(why, size,
+                 "Only the learned SoC knows an offset: set OWN_SOC = True and SOC_METHOD = learned first");
+        return CALIBRATION_NOT_NOW;
+    }
+    if (isnan(aggregator->soc.missing_Ah)) {
+        snprintf(why, size, "The capacity of the bank is not known yet: try again when its packs are there");
+        return CALIBRATION_NOT_NOW;
+    }
+    if (!(fabs(offset_A) <= most_A)) {
+        snprintf(
+            why, size,
+            "An offset is -%.2f to %.2f A (1 %% of the capacity an hour), not %g: a sensor that is further "
+            "out needs another one",
+            most_A, most_A, offset_A);
+        return CALIBRATION_OUT_OF_RANGE;
+    }
+    soc_set_offset(&aggregator->soc, offset_A);
+    return CALIBRATED;
 }

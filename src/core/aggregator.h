@@ -17,10 +17,12 @@
 #include "core/series.h"
 #include "core/sharing.h"
 #include "core/soc.h"
+#include "core/work.h"
 
 enum {
     AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
+    AGGREGATOR_HISTORIES = 10, /* what of /History is the packs' own where they know, and ours where not */
 };
 
 /* What is known of the packs that are missing. All 0: nobody is. */
@@ -60,7 +62,8 @@ struct aggregate {
     double capacity_Ah; /* remaining */
     double consumed_Ah;
     double time_to_go_s;
-    double soc_uncertainty_pct; /* one standard deviation; NAN when the SoC is not ours */
+    double soc_uncertainty_pct;  /* one standard deviation; NAN when the SoC is not ours */
+    struct work_history history; /* what the bank has done, by our own count */
     double packs_online;
     double packs_missing;
     enum charge_event charge_event; /* of this step, for the log */
@@ -74,8 +77,10 @@ struct aggregator {
     struct soc soc; /* beside it, where SOC_METHOD = learned */
     struct control control;
     struct feed_in feed_in;
-    bool counting;          /* the counter has begun */
-    double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
+    struct work work;
+    bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
+    bool counting;                         /* the counter has begun */
+    double saved_charge_Ah;                /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
@@ -96,9 +101,24 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
 /* The charge that is shown and saved, Ah; NAN when it is not known. */
 double aggregator_charge_Ah(const struct aggregator *aggregator, const struct config *config);
 
+/* The capacity that this charge is counted in, Ah; NAN when it is not known. */
+double aggregator_capacity_Ah(const struct aggregator *aggregator, const struct config *config);
+
 /* True when the charge moved by CHARGE_SAVE_PRECISION of the capacity since it was last saved. */
 bool aggregator_charge_due(const struct aggregator *aggregator, const struct config *config);
 void aggregator_charge_saved(struct aggregator *aggregator, const struct config *config);
+
+/* What users calibrate. Out of range, or not possible now: nothing is changed, and why names what would be
+ * right. Both are there to be saved at once. */
+enum calibration { CALIBRATED, CALIBRATION_OUT_OF_RANGE, CALIBRATION_NOT_NOW };
+
+/* The counters of both SOC_METHODs are at soc_pct (0..100) from now on, uncertain by 5 %. */
+enum calibration aggregator_set_soc(struct aggregator *aggregator, const struct config *config,
+                                    double soc_pct, char *why, size_t size);
+
+/* The current sensor shows so much too much: what SOC_METHOD = learned has learned so far is replaced. */
+enum calibration aggregator_set_offset(struct aggregator *aggregator, const struct config *config,
+                                       double offset_A, char *why, size_t size);
 
 /* A pack tells enough to be part of the bank: voltage, current, SoC, and limits of its own or, under
  * OWN_CHARGE_PARAMETERS, cells. *missing names the first thing it lacks (NULL = nothing). */

@@ -75,6 +75,9 @@ enum pack_lost {
 /* What counts the charge when OWN_SOC is chosen. */
 enum soc_method { SOC_LEARNED, SOC_REFERENCE };
 
+/* Which capacity the SoC is a share of. */
+enum capacity_source { CAPACITY_NAMEPLATE, CAPACITY_LEARNED };
+
 /* How CVL gives way to the highest cell. */
 enum cvl_control { CVL_SMOOTH, CVL_REFERENCE };
 
@@ -121,6 +124,7 @@ struct config {
     /* State of charge. */
     bool own_soc;
     enum soc_method soc_method;
+    enum capacity_source capacity;
     bool zero_soc;
     double max_cell_voltage_soc_full_V;
     double min_cell_voltage_soc_empty_V;

@@ -11,6 +11,7 @@
 /* Standard deviations to begin with, and of what changes in a month. C is the installed capacity. */
 #define OFFSET_FIRST_C 0.003 /* A for each Ah */
 #define OFFSET_MONTH_C 0.00003
+#define OFFSET_SET_C 0.0003 /* of one that a user has measured */
 #define EFFICIENCY_FIRST 0.01
 #define EFFICIENCY_MONTH 0.001
 #define USABLE_FIRST 0.05
@@ -98,6 +99,39 @@ void soc_begin(struct soc *soc, double charge_Ah, double installed_Ah, double un
         l->var_offset = square(OFFSET_FIRST_C * installed_Ah);
     if (!isnan(uncertainty) || !(l->var_missing > 0))
         l->var_missing = square((isnan(uncertainty) ? UNKNOWN_C : uncertainty) * installed_Ah);
+}
+
+void soc_set(struct soc *soc, double charge_Ah, double installed_Ah, double uncertainty)
+{
+    soc->learned.var_missing = square(uncertainty * installed_Ah);
+    if (isnan(soc->missing_Ah))
+        return;
+    soc_begin(soc, charge_Ah, installed_Ah, uncertainty);
+    soc->anchored = (struct soc_count){0, 0, 0, 0};
+    soc->sweeping = false;
+    soc->full_s = soc->deep_s = soc->empty_s = soc->rest_s = 0;
+    soc->at_full = soc->at_empty = false;
+    soc->outliers = 0;
+}
+
+double soc_offset_most_A(double installed_Ah)
+{
+    return OFFSET_MOST_C * installed_Ah;
+}
+
+void soc_set_offset(struct soc *soc, double offset_A)
+{
+    soc->learned.offset_A = offset_A;
+    soc->learned.var_offset = square(OFFSET_SET_C * soc->installed_Ah);
+    soc->learned.cov_offset_efficiency = 0;
+}
+
+void soc_set_usable(struct soc *soc, double usable, double deviation)
+{
+    if (!(usable >= USABLE_LEAST && usable <= USABLE_MOST) || !(deviation > 0))
+        return;
+    soc->learned.usable = usable;
+    soc->learned.var_usable = fmin(square(deviation), square(USABLE_FIRST));
 }
 
 /* A bank of another size: the SoC stands. */
@@ -301,18 +335,29 @@ static bool rest_soc(double cell_V, double *soc, double *per_V)
     return false;
 }
 
+struct soc_rest soc_at_rest(double cell_V)
+{
+    struct soc_rest rest;
+    double per_V;
+
+    if (!rest_soc(cell_V, &rest.soc, &per_V))
+        return (struct soc_rest){NAN, NAN};
+    rest.deviation = fmax(REST_LEAST_C, per_V * REST_V);
+    return rest;
+}
+
 static enum charge_event correct_at_rest(struct soc *soc, const struct soc_input *in)
 {
-    double rest, per_V, deviation, gain, missing_Ah;
+    struct soc_rest rest = soc_at_rest(in->cell_V);
+    double gain, missing_Ah;
 
-    if (!in->lfp || in->time_s - soc->corrected_s < REST_AGAIN_S || !rest_soc(in->cell_V, &rest, &per_V))
+    if (!in->lfp || in->time_s - soc->corrected_s < REST_AGAIN_S || isnan(rest.soc))
         return CHARGE_EVENT_NONE;
-    deviation = fmax(REST_LEAST_C, per_V * REST_V);
-    if (deviation > REST_MOST_C || rest > 0.5) /* at the top charging anchors better */
+    if (rest.deviation > REST_MOST_C || rest.soc > 0.5) /* at the top charging anchors better */
         return CHARGE_EVENT_NONE;
-    gain = var_counted(soc) / (var_counted(soc) + square(deviation * soc->installed_Ah));
-    missing_Ah = soc->missing_Ah + gain * ((1 - rest) * usable_Ah(soc) - soc->missing_Ah);
-    set_missing(soc, missing_Ah, deviation * sqrt(gain));
+    gain = var_counted(soc) / (var_counted(soc) + square(rest.deviation * soc->installed_Ah));
+    missing_Ah = soc->missing_Ah + gain * ((1 - rest.soc) * usable_Ah(soc) - soc->missing_Ah);
+    set_missing(soc, missing_Ah, rest.deviation * sqrt(gain));
     soc->corrected_s = in->time_s;
     return CHARGE_EVENT_REST;
 }

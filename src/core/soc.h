@@ -66,6 +66,24 @@ bool soc_restore(struct soc *soc, const struct soc_learned *learned);
 /* Begins at a charge: uncertain by that share of the capacity, or, NAN, as restored. */
 void soc_begin(struct soc *soc, double charge_Ah, double installed_Ah, double uncertainty);
 
+/* Somebody knows better: the charge is that, uncertain by that share of the capacity; what is being swept
+ * teaches nothing any more. Before soc_begin only the uncertainty is kept. */
+void soc_set(struct soc *soc, double charge_Ah, double installed_Ah, double uncertainty);
+
+/* Somebody has measured what the sensor shows too much; |offset_A| up to soc_offset_most_A. */
+void soc_set_offset(struct soc *soc, double offset_A);
+double soc_offset_most_A(double installed_Ah);
+
+/* The usable capacity is known from elsewhere, as a share of the installed one: the charge that is missing
+ * stays. Out of bounds it is not taken. */
+void soc_set_usable(struct soc *soc, double usable, double deviation);
+
+/* What the voltage of a cell at rest tells, of LFP: SoC 0..1 and its deviation; NAN off the curve. */
+struct soc_rest {
+    double soc, deviation;
+};
+struct soc_rest soc_at_rest(double cell_V);
+
 /* Takes one measurement. */
 enum charge_event soc_step(struct soc *soc, const struct soc_input *in);
 

@@ -122,6 +122,7 @@ static const struct output outputs_table[] = {
     REAL("/History/MaximumTemperature", 1, "°C", bank.history.temperature_max_C, "Highest of the packs"),
     WHOLE("/History/LowVoltageAlarms", "", bank.history.low_voltage_alarms, "Sum of the packs"),
     WHOLE("/History/HighVoltageAlarms", "", bank.history.high_voltage_alarms, "Sum of the packs"),
+    REAL("/History/Efficiency", 1, "%", history.efficiency_pct, "Energy out over in, from full to full"),
 };
 
 /* Paths that do not follow the aggregate. */

@@ -98,9 +98,10 @@ static void every_value_of_two_packs_is_merged_to_the_published_digit(void **sta
         {"/System/NrOfModulesBlockingCharge", 1, NULL},
         {"/System/NrOfModulesBlockingDischarge", 0, NULL},
         {"/Info/MaxChargeVoltage", 54.8, NULL},
-        {"/Info/MaxChargeCurrent", 120, NULL},    /* min(140, 60) * 2 */
-        {"/Info/MaxDischargeCurrent", 151, NULL}, /* min(200, 75.5) * 2 */
-        {"/Info/BatteryLowVoltage", 46.4, NULL},  /* the first that must stop */
+        {"/Info/MaxChargeCurrent", 190,
+         NULL}, /* by capacity: min(140 / 280, 60 / 100) of 380, not above 140 + 60 */
+        {"/Info/MaxDischargeCurrent", 271.4, NULL}, /* min(200 / 280, 75.5 / 100) of 380 */
+        {"/Info/BatteryLowVoltage", 46.4, NULL},    /* the first that must stop */
         {"/Io/AllowToCharge", 1, NULL},
         {"/Io/AllowToDischarge", 1, NULL},
         {"/Io/AllowToBalance", 0, NULL},
@@ -155,8 +156,8 @@ static void a_third_pack_that_shows_less_is_merged_with_what_it_has(void **state
         {"/System/NrOfModulesOffline", 1, NULL},
         {"/System/NrOfModulesBlockingCharge", UNKNOWN},
         {"/Info/MaxChargeVoltage", 54, NULL},
-        {"/Info/MaxChargeCurrent", 180, NULL},      /* min(140, 60, 100) * 3 */
-        {"/Info/MaxDischargeCurrent", 226.5, NULL}, /* min(200, 75.5, 110) * 3 */
+        {"/Info/MaxChargeCurrent", 290, NULL},    /* min(140 / 280, 60 / 100, 100 / 200) of 580 */
+        {"/Info/MaxDischargeCurrent", 319, NULL}, /* 110 / 200 of 580 */
         {"/Info/BatteryLowVoltage", 46.4, NULL},
         {"/Io/AllowToBalance", 0, NULL},
         {"/Alarms/LowVoltage", 2, NULL},

@@ -724,8 +724,8 @@ static void expect_said_once_and_running(struct harness *h, const char *why)
     harness_await_exactly(h, "/Alarms/InternalFailure", 1);
     harness_watch(h, 3.2); /* some tries more */
     assert_int_equal(harness_log_count(h, "Cannot save"), 1);
-    harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 60.0");
-    harness_await_exactly(h, "/Info/MaxChargeCurrent", 60);
+    harness_pack_set(h, "ttyUSB0", "'/Info/MaxDischargeCurrent': 60.0");
+    harness_await_exactly(h, "/Info/MaxDischargeCurrent", 60);
 }
 
 static void expect_mended(struct harness *h)

@@ -62,6 +62,21 @@ static void check_sources(const struct current_sources *list)
     }
 }
 
+/* Every pack belongs to one string, and has a name. */
+static void check_shape(const struct shape *shape)
+{
+    size_t packs = 0;
+
+    REQUIRE(shape->strings <= SHAPE_STRINGS_MAX && shape->packs <= SHAPE_PACKS_MAX);
+    for (size_t i = 0; i < shape->strings; i++) {
+        REQUIRE(shape->string[i].first == packs && shape->string[i].count > 0);
+        packs += shape->string[i].count;
+    }
+    REQUIRE(packs == shape->packs);
+    for (size_t i = 0; i < packs; i++)
+        REQUIRE(shape->pack[i][0] && memchr(shape->pack[i], '\0', SHAPE_NAME_MAX));
+}
+
 /* Each member is what its row in the table allows. */
 static void check_member(const struct key *key, const struct config *config)
 {
@@ -80,6 +95,9 @@ static void check_member(const struct key *key, const struct config *config)
         memcpy(&whole, member, sizeof whole);
         if (whole != CONFIG_NOT_SET)
             check_number(key, whole);
+        break;
+    case KEY_SHAPE:
+        check_shape(member);
         break;
     case KEY_TEXT:
     case KEY_TEXT_PATH:
@@ -104,9 +122,6 @@ static void check_member(const struct key *key, const struct config *config)
         break;
     case KEY_SOURCES:
         check_sources(member);
-        break;
-    case KEY_SHAPE:
-        REQUIRE(((const struct shape *)member)->packs <= SHAPE_PACKS_MAX);
         break;
     case KEY_BOOL:
     case KEY_SHUNTS:
