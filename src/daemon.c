@@ -640,7 +640,8 @@ static void on_hangup(uv_signal_t *handle, int number)
     if (daemon->stopping || !read_settings(daemon, &config, "the old settings stay"))
         return;
     if (!engine_reconfigure(&daemon->engine, &config))
-        log_warning("Names of services were changed in %s: these act at the next start",
+        log_warning("Names of services, or classes in CURRENT_SOURCES, were changed in %s: these act at the "
+                    "next start",
                     daemon->options->settings_path);
     log_info("Settings are read again from %s", daemon->options->settings_path);
     uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));

@@ -41,9 +41,34 @@ static bool same_classes(const struct config *a, const struct config *b)
            strcmp(a->multi_keyword, b->multi_keyword) == 0 && strcmp(a->mppt_keyword, b->mppt_keyword) == 0;
 }
 
+static bool has_class(const struct current_sources *sources, enum dc_class dc_class)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        if (sources->source[i].dc_class == dc_class)
+            return true;
+    }
+    return false;
+}
+
+/* Whether CURRENT_SOURCES names nothing but what is read already. */
+static bool are_read(const struct config *config, const struct current_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        enum dc_class dc_class = sources->source[i].dc_class;
+        bool always = dc_class == DC_VEBUS || dc_class == DC_SOLARCHARGER || dc_class == DC_DCLOAD ||
+                      dc_class == DC_BATTERY;
+
+        if (!always && !has_class(&config->current_sources, dc_class) &&
+            !has_class(&config->current_sources, DC_ANY))
+            return false;
+    }
+    return true;
+}
+
 bool engine_reconfigure(struct engine *engine, const struct config *config)
 {
-    bool same = same_classes(&engine->config, config);
+    bool read = are_read(&engine->config, &config->current_sources);
+    bool same = same_classes(&engine->config, config) && read;
     struct config kept = engine->config;
 
     engine->config = *config;
@@ -51,8 +76,10 @@ bool engine_reconfigure(struct engine *engine, const struct config *config)
     memcpy(engine->config.dcload_service_name, kept.dcload_service_name, CONFIG_TEXT_MAX);
     memcpy(engine->config.multi_keyword, kept.multi_keyword, CONFIG_TEXT_MAX);
     memcpy(engine->config.mppt_keyword, kept.mppt_keyword, CONFIG_TEXT_MAX);
-    for (size_t i = 0; i < engine->devices.count; i++)
-        engine->devices.device[i]->identity_changed = true;
+    if (!read)
+        engine->config.current_sources = kept.current_sources;
+    devices_decide_anew(&engine->devices);
+    engine->unmatched = (struct report_unmatched){0};
     for (size_t i = 0; i < engine->devices.count;) {
         bool again = engine->devices.device[i]->identity_changed;
 
@@ -259,8 +286,22 @@ static void look_at_roster(struct engine *engine, double now_s)
     }
 }
 
-static void look_for_contradictions(struct engine *engine, double now_s)
+static void look_at_current(struct engine *engine, const struct aggregator_input *in,
+                            const struct contradiction *found)
 {
+    char counted[REPORT_SOURCES_MAX];
+
+    if (!contradiction_step(&engine->current_contradicts, found, CONTRADICTION_CURRENT_S, in->time_s))
+        return;
+    sources_describe(&engine->config, in->sources, in->source_count, found->other, found->allowed, counted,
+                     sizeof counted);
+    report_contradiction("The bank", CONTRADICTION_CURRENT, found, engine->current_contradicts.stands,
+                         counted);
+}
+
+static void look_for_contradictions(struct engine *engine, const struct aggregator_input *in)
+{
+    double now_s = in->time_s;
     const struct aggregate *aggregate = &engine->aggregate;
     struct contradiction of_current = contradiction_of_current(&aggregate->bank, &aggregate->current,
                                                                aggregate->limits.charge_current.value,
@@ -269,9 +310,8 @@ static void look_for_contradictions(struct engine *engine, double now_s)
     if (now_s - engine->contradictions_s < 1)
         return;
     engine->contradictions_s = now_s;
-    if (contradiction_step(&engine->current_contradicts, &of_current, CONTRADICTION_CURRENT_S, now_s))
-        report_contradiction("The bank", CONTRADICTION_CURRENT, &of_current,
-                             engine->current_contradicts.stands);
+    look_at_current(engine, in, &of_current);
+    report_shunts(&engine->devices, now_s);
     for (size_t i = 0; i < engine->devices.count; i++) {
         struct device *device = engine->devices.device[i];
         struct contradiction found[CONTRADICTION_OF_PACK];
@@ -283,7 +323,7 @@ static void look_for_contradictions(struct engine *engine, double now_s)
             struct contradiction_watch *watch = &device->contradicts[kind];
 
             if (contradiction_step(watch, &found[kind], CONTRADICTION_PACK_S, now_s))
-                report_contradiction(device->pack.name, kind, &found[kind], watch->stands);
+                report_contradiction(device->pack.name, kind, &found[kind], watch->stands, "");
         }
     }
 }
@@ -312,13 +352,14 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX];
     const struct source *sources[SOURCES_MAX];
-    struct source absent[CONFIG_NAMES_MAX];
+    struct source absent[DEVICES_ABSENT_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
     bool cells_have_room = true;
     struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
 
     look_at_roster(engine, now_s);
+    report_unmatched(&engine->unmatched, &engine->devices, now_s);
     if (engine->roster.count == 0)
         return false; /* nothing to say yet */
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
@@ -338,7 +379,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     if (engine->config.send_cell_voltages)
         cells_have_room = outputs_set_cells(engine->outputs, packs, in.pack_count);
     report_room(&engine->report, devices_count_members(&engine->devices), cells_have_room);
-    look_for_contradictions(engine, now_s);
+    look_for_contradictions(engine, &in);
     show_pages(engine, now_s);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "core/aggregator.h"
 #include "core/contradiction.h"
 #include "report.h"
+#include "report_names.h"
 #include "roster.h"
 #include "venus/devices.h"
 #include "venus/inputs.h"
@@ -30,6 +31,7 @@ struct engine {
     struct aggregator aggregator;
     struct aggregate aggregate; /* the result of the last step */
     struct report report;
+    struct report_unmatched unmatched;
     bool packs_changed; /* the roster must be looked at */
     bool cannot_save;   /* the caller says so: it is shown as an alarm */
     struct contradiction_watch current_contradicts;
@@ -44,8 +46,8 @@ bool engine_init(struct engine *engine, const struct config *config, items_set_f
 void engine_free(struct engine *engine);
 
 /* Other settings from now on: roles and names are decided anew, what is known stays. False when the names of
- * the classes of services differ: those that are read were chosen by them, so they hold from the next start.
- */
+ * the classes of services differ, or CURRENT_SOURCES names a class that is not read yet: those that are read
+ * were chosen by them, so they hold from the next start. */
 bool engine_reconfigure(struct engine *engine, const struct config *config);
 
 /* The paths that we read of a service; NULL = we do not read it. */

@@ -50,6 +50,10 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
     case ROSTER_FORGOTTEN:
         log_warning("Pack \"%s\" is no longer waited for: the bank is what is here", entry->name);
         break;
+    case ROSTER_EXCLUDED:
+        log_info("Pack \"%s\" is no longer of the bank: by the settings %s is none", entry->name,
+                 entry->service);
+        break;
     }
 }
 
@@ -78,6 +82,10 @@ static void describe_waiting(const struct devices *devices, size_t needed, char 
         if (device->role == ROLE_PACK && device->waits_for)
             used += (size_t)snprintf(text + used, size - used, "; %s lacks %s", device->service,
                                      device->waits_for);
+        else if (device->role == ROLE_OTHER)
+            used +=
+                (size_t)snprintf(text + used, size - used, "; %s is %s", device->service,
+                                 device->naming == NAMED_IGNORED ? "in IGNORE" : "no pack by the settings");
         else if (device->role == ROLE_UNDECIDED)
             used += (size_t)snprintf(text + used, size - used, "; %s shows neither limits nor cells",
                                      device->service);
@@ -122,7 +130,7 @@ void report_implausible(const struct inputs *inputs, struct device *device, int 
 }
 
 void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
-                          bool stands)
+                          bool stands, const char *detail)
 {
     static const struct {
         const char *one, *other, *unit, *remedy;
@@ -134,13 +142,13 @@ void report_contradiction(const char *who, enum contradiction_kind kind, const s
         [CONTRADICTION_SUM] = {"the sum of its cells", "its voltage", "V",
                                "look at its BMS, its calibration and its wires"},
         [CONTRADICTION_CURRENT] = {"the current that Victron's devices measure", "that of the packs", "A",
-                                   "a device is missing or counted twice: see CURRENT_FROM_VICTRON"},
+                                   "a device is missing or counted twice: see CURRENT_SOURCES. Counted are "},
     };
 
     if (stands)
-        log_warning("%s contradicts itself: %s is %.3f %s, but %s is %.3f %s (%s)", who, text[kind].one,
+        log_warning("%s contradicts itself: %s is %.3f %s, but %s is %.3f %s (%s%s)", who, text[kind].one,
                     found->one, text[kind].unit, text[kind].other, found->other, text[kind].unit,
-                    text[kind].remedy);
+                    text[kind].remedy, detail);
     else
         log_info("%s: %s and %s agree again", who, text[kind].one, text[kind].other);
 }

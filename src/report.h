@@ -44,9 +44,9 @@ void report_waiting(struct report *report, const struct devices *devices, size_t
 void report_implausible(const struct inputs *inputs, struct device *device, int index,
                         const struct value *value);
 
-/* Two numbers that should be one differ, or agree again. */
+/* Two numbers that should be one differ, or agree again. detail: more of what to do, "" = nothing. */
 void report_contradiction(const char *who, enum contradiction_kind kind, const struct contradiction *found,
-                          bool stands);
+                          bool stands, const char *detail);
 
 /* More than there is room for: said once, while it is so. */
 void report_room(struct report *report, size_t packs, bool cells_have_room);

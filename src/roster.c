@@ -126,6 +126,18 @@ static bool is_here(const struct devices *devices, const struct roster_entry *en
     return false;
 }
 
+/* The settings say that it is no pack, now that they know its name or were changed: it is not lost. */
+static bool is_excluded(const struct devices *devices, const struct roster_entry *entry)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+
+        if (device->device_class == CLASS_BATTERY && strcmp(device->service, entry->service) == 0)
+            return device->role == ROLE_OTHER || device->role == ROLE_SHUNT;
+    }
+    return false;
+}
+
 static size_t count_present(const struct roster *roster)
 {
     size_t count = 0;
@@ -155,7 +167,14 @@ bool roster_update(struct roster *roster, const struct devices *devices, double 
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
-        if (!entry->present || is_here(devices, entry))
+        if (!entry->used || (entry->present && is_here(devices, entry)))
+            continue;
+        if (is_excluded(devices, entry)) {
+            event(ctx, ROSTER_EXCLUDED, entry, NULL);
+            memset(entry, 0, sizeof *entry);
+            changed = true;
+        }
+        if (!entry->present)
             continue;
         entry->present = false;
         entry->gone_s = now_s;

@@ -25,14 +25,21 @@ struct roster {
 };
 
 /* What roster_update met, said through the callback; entry is the pack it is about. */
-enum roster_event { ROSTER_JOINED, ROSTER_RETURNED, ROSTER_LEFT, ROSTER_RENAMED, ROSTER_FORGOTTEN };
+enum roster_event {
+    ROSTER_JOINED,
+    ROSTER_RETURNED,
+    ROSTER_LEFT,
+    ROSTER_RENAMED,
+    ROSTER_FORGOTTEN,
+    ROSTER_EXCLUDED
+};
 typedef void (*roster_event_fn)(void *ctx, enum roster_event event, const struct roster_entry *entry,
                                 const struct device *device);
 
 /* Compares with the devices; device is NULL in the callback for those who left. True when anything
  * changed. By config: a missing pack is forgotten when NR_OF_BATTERIES others are present or, with none set
- * and PACK_LOST = degrade, after LOST_GRACE. When every slot is taken, a pack that comes has that of the one
- * that has been away for longest. */
+ * and PACK_LOST = degrade, after LOST_GRACE; one that the settings no longer take for a pack, at once. When
+ * every slot is taken, a pack that comes has that of the one that has been away for longest. */
 bool roster_update(struct roster *roster, const struct devices *devices, double now_s, roster_event_fn event,
                    void *ctx);
 

@@ -99,7 +99,7 @@ static void say_how_many_more(struct reader *reader)
 static void say_not_allowed(struct reader *reader, const struct key *key, const struct given *given,
                             const char *why)
 {
-    char range[96];
+    char range[SETTINGS_RANGE_MAX];
 
     say(reader, SETTINGS_ERROR, given->line, "%s = '%.80s'%s: %s. Allowed: %s%s%s", key->name, given->value,
         strlen(given->value) > 80 ? "..." : "", why, settings_key_range(key, range, sizeof range),
@@ -227,6 +227,17 @@ static void finish_line(struct reader *reader)
     reader->awaits_pair = false;
 }
 
+/* "   #289" behind a list of names would be a comment, and the pack nobody's. */
+static bool loses_instance(const struct reader *reader, const char *line, size_t length)
+{
+    size_t start = 0;
+
+    while (start < length && (line[start] == ' ' || line[start] == '\t'))
+        start++;
+    return start > 0 && start + 1 < length && line[start] == '#' && isdigit((unsigned char)line[start + 1]) &&
+           reader->above == ABOVE_KEY && settings_value_is_names(reader->key);
+}
+
 /* inih's reader, in the manner of fgets. */
 static char *next_line(char *buffer, int size, void *stream)
 {
@@ -244,6 +255,12 @@ static char *next_line(char *buffer, int size, void *stream)
     reader->left -= length + (end != NULL);
     reader->line++;
 
+    if (loses_instance(reader, line, length)) {
+        snprintf(buffer, (size_t)size, "%.*s", (int)(length < 40 ? length : 40), line);
+        refuse_line(reader, skip_space(buffer),
+                    "a line that begins with # is a comment. Put this instance at the end of the line above");
+        length = 0;
+    }
     length = content_length(line, length);
     if (length + 2 > (size_t)size) {
         memcpy(buffer, line, (size_t)size - 1);
@@ -524,7 +541,7 @@ void settings_each_key(void (*each)(void *ctx, const struct settings_key_help *k
 {
     for (size_t i = 0; i < settings_key_count; i++) {
         const struct key *key = &settings_keys[i];
-        char range[96];
+        char range[SETTINGS_RANGE_MAX];
         struct settings_key_help help = {key->section,
                                          key->name,
                                          key->alias,

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/calendar.h"
 
@@ -174,6 +175,81 @@ static void check_months(const struct config *config, const struct settings_chec
               config->max_cell_voltage_V, months);
 }
 
+static bool is_pack_shunt(const struct config *config, int instance)
+{
+    for (size_t i = 0; i < config->pack_shunts.count; i++) {
+        if (config->pack_shunts.shunt[i].instance == instance)
+            return true;
+    }
+    return false;
+}
+
+static bool has_class(const struct config *config, enum dc_class dc_class)
+{
+    for (size_t i = 0; i < config->current_sources.count; i++) {
+        if (config->current_sources.source[i].dc_class == dc_class)
+            return true;
+    }
+    return false;
+}
+
+static bool are_default_sources(const struct current_sources *sources)
+{
+    static const enum dc_class by_default[] = {DC_VEBUS, DC_SOLARCHARGER};
+
+    if (sources->count != sizeof by_default / sizeof *by_default)
+        return false;
+    for (size_t i = 0; i < sources->count; i++) {
+        if (sources->source[i].dc_class != by_default[i] || sources->source[i].instance != CONFIG_NOT_SET ||
+            sources->source[i].sign != 0)
+            return false;
+    }
+    return true;
+}
+
+static void check_sources(const struct config *config, const struct settings_checker *checker)
+{
+    const struct current_sources *sources = &config->current_sources;
+
+    if (!are_default_sources(sources) && !config->current_from_victron)
+        found(checker, SETTINGS_NOTE, "CURRENT_SOURCES",
+              "CURRENT_SOURCES has no effect while CURRENT_FROM_VICTRON is False");
+    if (has_class(config, DC_ACSYSTEM) && has_class(config, DC_MULTI))
+        found(
+            checker, SETTINGS_WARNING, "CURRENT_SOURCES",
+            "CURRENT_SOURCES has acsystem and multi: an acsystem is the sum of its multis, which would count "
+            "twice. Name one of the two");
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct current_source *source = &sources->source[i];
+
+        if (source->dc_class == DC_DCDC && source->sign == 0)
+            found(
+                checker, SETTINGS_NOTE, "CURRENT_SOURCES",
+                "CURRENT_SOURCES: dcdc takes from the bank, by its input current. Write +dcdc if its output "
+                "charges the bank, -dcdc to silence this note");
+        if ((source->dc_class == DC_ANY || source->dc_class == DC_BATTERY || source->dc_class == DC_DCLOAD) &&
+            is_pack_shunt(config, source->instance))
+            found(checker, SETTINGS_WARNING, "CURRENT_SOURCES",
+                  "CURRENT_SOURCES names #%d, which PACK_SHUNT gives to a pack: it counts for that pack only",
+                  source->instance);
+    }
+}
+
+/* A shunt that measures a pack counts for nothing else. */
+static void check_listed_shunts(const struct config *config, const struct settings_checker *checker)
+{
+    for (size_t i = 0; i < config->smartshunts.count && config->use_smartshunts == SHUNTS_LISTED; i++) {
+        const char *name = config->smartshunts.name[i];
+        char *end;
+        long instance = strtol(name, &end, 10);
+
+        if (end != name && !*end && is_pack_shunt(config, (int)instance))
+            found(checker, SETTINGS_WARNING, "USE_SMARTSHUNTS",
+                  "USE_SMARTSHUNTS names %ld, which PACK_SHUNT gives to a pack: it counts for that pack only",
+                  instance);
+    }
+}
+
 /* What the user wrote, and what it will not do. */
 static void check_effects(const struct config *config, const struct settings_checker *checker)
 {
@@ -187,6 +263,11 @@ static void check_effects(const struct config *config, const struct settings_che
         !config->smartshunt_as_battery_current)
         found(checker, SETTINGS_NOTE, "USE_SMARTSHUNTS",
               "USE_SMARTSHUNTS has no effect while CURRENT_FROM_VICTRON is False");
+    check_sources(config, checker);
+    check_listed_shunts(config, checker);
+    if (config->packs.count > 0 && config->battery_product_names.count > 0)
+        found(checker, SETTINGS_NOTE, "BATTERY_PRODUCT_NAME",
+              "BATTERY_PRODUCT_NAME has no effect while PACKS names the packs");
     if (config->keep_max_cvl && config->own_charge_parameters)
         found(checker, SETTINGS_NOTE, "KEEP_MAX_CVL",
               "KEEP_MAX_CVL has no effect while OWN_CHARGE_PARAMETERS is True");

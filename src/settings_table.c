@@ -71,9 +71,18 @@ const struct key settings_keys[] = {
      "com.victronenergy.solarcharger", "Services that are a solar charger. Empty: none."},
     {services, "BATTERY_PRODUCT_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_product_name_path), 0, 0, 0, "",
      "/ProductName", "Where a pack shows the name that BATTERY_PRODUCT_NAME is looked for in."},
-    {services, "BATTERY_PRODUCT_NAME", NULL, KEY_TEXT, AT(battery_product_name), 0, 0, 0, "", "",
-     "Only battery services whose product name contains this are packs (upper and lower case differ). "
-     "Empty: every battery that shows limits or cells, shunts and aggregates apart."},
+    {services, "BATTERY_PRODUCT_NAME", NULL, KEY_TEXTS, AT(battery_product_names), 0, 0, 0, "", "",
+     "Only battery services whose product name contains this, or one of these, are packs (upper and lower "
+     "case "
+     "differ; with * or ? it is the whole name). Empty: every battery that shows limits or cells, shunts and "
+     "aggregates apart."},
+    {services, "PACKS", NULL, KEY_PACKS, AT(packs), 0, 0, 0, "", "",
+     "These battery services alone are packs, each by its custom name, its serial, its product name or its "
+     "instance: \"House 1\", #289, SerialBattery*. * stands for any text, ? for one character. It takes the "
+     "place of BATTERY_PRODUCT_NAME."},
+    {services, "IGNORE", NULL, KEY_PACKS, AT(ignore), 0, 0, 0, "", "",
+     "These battery services are neither packs nor shunts for us; named as in PACKS, over which it "
+     "prevails."},
     {services, "BATTERY_INSTANCE_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_instance_name_path), 0, 0, 0, "",
      "/CustomName",
      "Where a pack shows what it is called. /Serial is there to stay, /CustomName is for "
@@ -86,6 +95,22 @@ const struct key settings_keys[] = {
     {current, "CURRENT_FROM_VICTRON", NULL, KEY_BOOL, AT(current_from_victron), 0, 0, 0, "", "False",
      "The bank current is what Multi, solar chargers and shunts measure, instead of what the packs do. "
      "While one of them cannot be read the packs stand in."},
+    {current, "CURRENT_SOURCES", NULL, KEY_SOURCES, AT(current_sources), 0, 0, 0, "", "vebus, solarcharger",
+     "What is summed for it, beside the shunts of USE_SMARTSHUNTS: classes of services, one instance of a "
+     "class "
+     "(dcload#31) or an instance (#288). Each counts as its class has it: dcload, dcsystem, motordrive and "
+     "dcdc "
+     "take from the bank, all others charge it. + before it: its current adds, - subtracts. dcdc takes by "
+     "its "
+     "input current; write +dcdc where its output charges the bank. A shunt in the trunk and its branches "
+     "would be counted twice: name one of the two."},
+    {current, "PACK_SHUNT", NULL, KEY_PACK_SHUNTS, AT(pack_shunts), 0, 0, 0, "", "",
+     "Packs with a shunt of their own, which measures better than their BMS: \"House 1\": 279, \"House 2\": "
+     "280 "
+     "soc. The pack's current is that of the shunt of this instance (-279: the other way round) and, with "
+     "soc, "
+     "its SoC too; this shunt counts for nothing else. While it cannot be read the pack's own values stand "
+     "in."},
     {current, "USE_SMARTSHUNTS", "DC_LOADS", KEY_SHUNTS, AT(use_smartshunts), 0, 0, 0, "", "False",
      "Shunts that count for it: False none, True all, or a list of device instances or names "
      "([278, \"Front\"]). A shunt set to battery monitor adds, one set to DC metering subtracts."},
@@ -272,6 +297,18 @@ static void append_bounds(const struct key *key, char *buf, size_t size)
     }
 }
 
+/* "up to 16 of vebus, multi, ... or battery, each with + or - or without, or #INSTANCE" */
+static void append_classes(char *buf, size_t size)
+{
+    snprintf(buf, size, "empty, or up to %d of ", CONFIG_NAMES_MAX);
+    for (int i = DC_ANY + 1; i < DC_CLASS_COUNT; i++) {
+        size_t used = strlen(buf);
+
+        snprintf(buf + used, size - used, "%s, ", dc_class_name((enum dc_class)i));
+    }
+    snprintf(buf + strlen(buf), size - strlen(buf), "#INSTANCE");
+}
+
 const char *settings_key_range(const struct key *key, char *buf, size_t size)
 {
     *buf = '\0';
@@ -312,6 +349,20 @@ const char *settings_key_range(const struct key *key, char *buf, size_t size)
         break;
     case KEY_SHUNTS:
         snprintf(buf, size, "True, False or a list of up to %d instances or names", CONFIG_NAMES_MAX);
+        break;
+    case KEY_TEXTS:
+        snprintf(buf, size, "empty, or up to %d texts of up to %d bytes", CONFIG_PATTERNS_MAX,
+                 CONFIG_TEXT_MAX - 1);
+        break;
+    case KEY_PACKS:
+        snprintf(buf, size, "empty, or up to %d names, serials, product names or #instances, with * and ?",
+                 CONFIG_PATTERNS_MAX);
+        break;
+    case KEY_PACK_SHUNTS:
+        snprintf(buf, size, "empty, or up to %d of PACK: INSTANCE or PACK: INSTANCE soc", CONFIG_NAMES_MAX);
+        break;
+    case KEY_SOURCES:
+        append_classes(buf, size);
         break;
     case KEY_LEVEL:
         snprintf(buf, size, "ERROR, WARNING, INFO or DEBUG");

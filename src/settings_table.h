@@ -7,22 +7,28 @@
 
 #include "core/config.h"
 
+enum { SETTINGS_RANGE_MAX = 256 };
+
 enum key_type {
-    KEY_BOOL,      /* bool */
-    KEY_COUNT,     /* int; empty or -1: CONFIG_NOT_SET */
-    KEY_WHOLE,     /* int */
-    KEY_REAL,      /* double */
-    KEY_REAL_SET,  /* double; empty: the default, and *set stays false */
-    KEY_TEXT,      /* char[CONFIG_TEXT_MAX] */
-    KEY_TEXT_PATH, /* the same; one of the paths that hold a name */
-    KEY_MONTHS,    /* double[12] */
-    KEY_CURVE_X,   /* struct curve: its voltages; empty: computed */
-    KEY_CURVE_Y,   /* struct curve: its shares */
-    KEY_SHAPE,     /* struct shape */
-    KEY_SHUNTS,    /* no, all, or a list of instances or names */
-    KEY_LEVEL,     /* enum log_level */
-    KEY_CHOICE,    /* an enum; `unit` has its words in order: "degrade, hold or stop" */
-    KEY_NOT_NEEDED /* accepted and ignored */
+    KEY_BOOL,        /* bool */
+    KEY_COUNT,       /* int; empty or -1: CONFIG_NOT_SET */
+    KEY_WHOLE,       /* int */
+    KEY_REAL,        /* double */
+    KEY_REAL_SET,    /* double; empty: the default, and *set stays false */
+    KEY_TEXT,        /* char[CONFIG_TEXT_MAX] */
+    KEY_TEXT_PATH,   /* the same; one of the paths that hold a name */
+    KEY_MONTHS,      /* double[12] */
+    KEY_CURVE_X,     /* struct curve: its voltages; empty: computed */
+    KEY_CURVE_Y,     /* struct curve: its shares */
+    KEY_SHAPE,       /* struct shape */
+    KEY_SHUNTS,      /* no, all, or a list of instances or names */
+    KEY_TEXTS,       /* struct pattern_list, of texts */
+    KEY_PACKS,       /* struct pattern_list, of packs */
+    KEY_PACK_SHUNTS, /* struct pack_shunts */
+    KEY_SOURCES,     /* struct current_sources */
+    KEY_LEVEL,       /* enum log_level */
+    KEY_CHOICE,      /* an enum; `unit` has its words in order: "degrade, hold or stop" */
+    KEY_NOT_NEEDED   /* accepted and ignored */
 };
 
 struct key {

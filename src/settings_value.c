@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "settings.h"
+#include "settings_list.h"
 
 enum { NUMBERS_MAX = 32 };
 
@@ -17,10 +18,16 @@ bool settings_value_is_list(const struct key *key)
     return key->type == KEY_MONTHS || key->type == KEY_CURVE_X || key->type == KEY_CURVE_Y;
 }
 
+bool settings_value_is_names(const struct key *key)
+{
+    return key->type == KEY_TEXTS || key->type == KEY_PACKS || key->type == KEY_PACK_SHUNTS ||
+           key->type == KEY_SOURCES;
+}
+
 bool settings_value_is_text(const struct key *key)
 {
     return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS ||
-           key->type == KEY_SHAPE;
+           key->type == KEY_SHAPE || settings_value_is_names(key);
 }
 
 static const char *skip_space(const char *text)
@@ -337,6 +344,14 @@ const char *settings_value_store(const struct key *key, const char *text, struct
         return shape_parse(text, member, wrong);
     case KEY_SHUNTS:
         return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
+    case KEY_TEXTS:
+        return settings_list_texts(text, member, wrong);
+    case KEY_PACKS:
+        return settings_list_packs(text, member, wrong);
+    case KEY_PACK_SHUNTS:
+        return settings_list_pack_shunts(text, member, wrong);
+    case KEY_SOURCES:
+        return settings_list_sources(text, member, wrong);
     case KEY_LEVEL:
         return parse_level(text, member) ? NULL : "no log level";
     case KEY_CHOICE:

@@ -8,7 +8,7 @@
 #include "core/config.h"
 #include "settings_table.h"
 
-enum { SETTINGS_WRONG_MAX = 96 };
+enum { SETTINGS_WRONG_MAX = 160 };
 
 /* Stores text as the value of key. Lists may name keys of one number ("MIN_CELL_VOLTAGE + 0.05"), which
  * must be stored already. *points receives how many numbers a curve's list has. Returns NULL, or what is
@@ -18,6 +18,9 @@ const char *settings_value_store(const struct key *key, const char *text, struct
 
 /* True for the types that hold several numbers. */
 bool settings_value_is_list(const struct key *key);
+
+/* True for the types that are lists of names, where "#289" is an instance. */
+bool settings_value_is_names(const struct key *key);
 
 /* True when '#' may be a part of the value: texts and names. */
 bool settings_value_is_text(const struct key *key);

@@ -26,7 +26,7 @@ void silence_watch(struct monitor *monitor, struct engine *engine, double now_s,
         struct monitor_service *service = monitor_at(monitor, i);
         const struct device *device = service->user;
 
-        if (device && device->role == ROLE_PACK)
+        if (device && (device->role == ROLE_PACK || device->measures_pack))
             watch_one(monitor, engine, service, now_s, changed, ctx);
     }
 }

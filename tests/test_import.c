@@ -161,7 +161,7 @@ static void their_default_holds_where_ours_differs(void **state)
 {
     const struct config *config = taken(*state, "config.ini", "[DEFAULT]\nNR_OF_BATTERIES = 2\n");
 
-    assert_string_equal(config->battery_product_name, "SerialBattery");
+    assert_string_equal(config->battery_product_names.pattern[0], "SerialBattery");
     assert_string_equal(config->battery_instance_name_path, "/Serial");
     assert_false(config->max_charge_current_set); /* theirs of 200 A caps nothing when merging */
 }
@@ -323,7 +323,8 @@ static void a_shunt_that_was_subtracted_is_still_subtracted(void **state)
 static void a_text_keeps_what_looks_like_a_comment(void **state)
 {
     assert_string_equal(
-        taken(*state, "settings.py", "BATTERY_PRODUCT_NAME = 'Pack #1'\n")->battery_product_name, "Pack #1");
+        taken(*state, "settings.py", "BATTERY_PRODUCT_NAME = 'Pack #1'\n")->battery_product_names.pattern[0],
+        "Pack #1");
 }
 
 /* ---- which file ---- */
@@ -360,7 +361,7 @@ static void of_its_json_is_taken_what_has_a_counterpart(void **state)
 
     assert_int_equal(config->logging, LOG_DEBUG);
     assert_true(config->keep_max_cvl);
-    assert_string_equal(config->battery_product_name, "");
+    assert_string_equal(config->battery_product_names.pattern[0], "");
     expect_said(*state, "not taken  capacity = 200");
     expect_said(*state, "not taken  excludedServices = [...]");
     expect_said(*state, "not taken  virtualBatteries = {...}");

@@ -7,7 +7,7 @@
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 struct heard {
-    size_t joined, returned, left, renamed, forgotten;
+    size_t joined, returned, left, renamed, forgotten, excluded;
 };
 
 static void hear(void *ctx, enum roster_event event, const struct roster_entry *entry,
@@ -22,6 +22,7 @@ static void hear(void *ctx, enum roster_event event, const struct roster_entry *
     heard->left += event == ROSTER_LEFT;
     heard->renamed += event == ROSTER_RENAMED;
     heard->forgotten += event == ROSTER_FORGOTTEN;
+    heard->excluded += event == ROSTER_EXCLUDED;
 }
 
 static void look(struct world *world, struct roster *roster, int expected, double now_s, struct heard *heard)
@@ -132,6 +133,28 @@ static void a_missing_pack_is_waited_for_without_end_when_a_number_is_set(void *
     assert_int_equal(roster_missing(&roster), 0);
 }
 
+static void a_pack_that_the_settings_exclude_is_not_missing(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "", "S1");
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB1", 2, "B", "S2");
+    strcpy(world->config.ignore.pattern[0], "Garage");
+    world->config.ignore.count = 1;
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    assert_int_equal(heard.joined, 2);
+    tell_text(world, pack, "/CustomName", "Garage"); /* it says late who it is */
+    devices_settle(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard.excluded, 1);
+    assert_int_equal(heard.left, 0);
+    assert_int_equal(roster_missing(&roster), 0);
+    look(world, &roster, CONFIG_NOT_SET, 2, &heard);
+    assert_int_equal(heard.excluded, 0);
+}
+
 static void nobody_is_forgotten_while_all_are_away(void **state)
 {
     struct world *world = *state;
@@ -183,6 +206,7 @@ int main(void)
         TEST(two_packs_with_one_serial_are_two_packs),
         TEST(a_missing_pack_is_forgotten_after_the_grace_when_no_number_is_set),
         TEST(a_missing_pack_is_waited_for_without_end_when_a_number_is_set),
+        TEST(a_pack_that_the_settings_exclude_is_not_missing),
         TEST(nobody_is_forgotten_while_all_are_away),
         TEST(in_a_full_roster_the_newcomer_has_the_place_of_the_longest_gone),
     };

@@ -146,7 +146,7 @@ static void the_defaults_are_those_of_lfp_cells_and_of_the_reference(void **stat
     assert_int_equal(config->nr_of_batteries, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_cells_per_battery, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_mppts, CONFIG_NOT_SET);
-    assert_string_equal(config->battery_product_name, "");
+    assert_int_equal(config->battery_product_names.count, 0);
     assert_string_equal(config->multi_keyword, "com.victronenergy.vebus");
     assert_false(config->own_soc || config->own_charge_parameters || config->current_from_victron);
     assert_near(config->charge_voltage_V[0], 3.55);
@@ -393,7 +393,7 @@ static void a_config_ini_of_4_x_reads_unchanged(void **state)
     assert_int_equal(bench->kept, 0);
     assert_int_equal(config->nr_of_batteries, CONFIG_NOT_SET);
     assert_int_equal(config->nr_of_mppts, CONFIG_NOT_SET);
-    assert_string_equal(config->battery_product_name, "SerialBattery");
+    assert_string_equal(config->battery_product_names.pattern[0], "SerialBattery");
     assert_string_equal(config->battery_instance_name_path, "/Serial");
     assert_string_equal(config->multi_keyword, "");
     assert_true(config->current_from_victron && config->own_soc && config->send_cell_voltages);
@@ -410,7 +410,8 @@ static void every_key_of_the_table_stands_in_that_config_ini_but_ours(void **sta
 {
     static const char ours[] = "BANK CURRENT_SHARING BLOCKED_PACK BLOCK_REJOIN_DIFF SOC_METHOD "
                                "UPDATE_COALESCE STALE_AFTER PACK_LOST LOST_GRACE CVL_CONTROL "
-                               "FEED_IN_RETURN FEED_IN_MIN_HOLD CAPACITY";
+                               "FEED_IN_RETURN FEED_IN_MIN_HOLD CAPACITY PACKS IGNORE CURRENT_SOURCES "
+                               "PACK_SHUNT";
 
     (void)state;
     for (size_t i = 0; i < settings_key_count; i++) {
@@ -588,12 +589,12 @@ static void texts_may_have_quotes_and_keep_what_is_no_comment(void **state)
     struct bench *bench = *state;
 
     expect_good(bench, "BATTERY_PRODUCT_NAME = \"Pack #1\"\nSMARTSHUNT_NAME_KEYWORD = 'My Shunt' ; mine\n");
-    assert_string_equal(bench->config.battery_product_name, "Pack #1");
+    assert_string_equal(bench->config.battery_product_names.pattern[0], "Pack #1");
     assert_string_equal(bench->config.smartshunt_name_keyword, "My Shunt");
     expect_good(bench, "BATTERY_PRODUCT_NAME = A;B #2 = x\n");
-    assert_string_equal(bench->config.battery_product_name, "A;B #2 = x");
+    assert_string_equal(bench->config.battery_product_names.pattern[0], "A;B #2 = x");
     expect_good(bench, "BATTERY_PRODUCT_NAME =;all of them\n");
-    assert_string_equal(bench->config.battery_product_name, "");
+    assert_int_equal(bench->config.battery_product_names.count, 0);
     expect_error(bench, "BATTERY_PRODUCT_NAME = \"A ;B\"\n", "a quote is missing");
     expect_error(bench, "BATTERY_SERVICE_NAME =\n", "BATTERY_SERVICE_NAME = '': empty");
     expect_error(bench, "BATTERY_INSTANCE_NAME_PATH = /Name\n",
@@ -610,7 +611,7 @@ static void a_text_is_taken_whole_or_not_at_all(void **state)
     name[CONFIG_TEXT_MAX - 1] = '\0';
     snprintf(text, sizeof text, "BATTERY_PRODUCT_NAME = %s\n", name);
     expect_good(bench, text);
-    assert_string_equal(bench->config.battery_product_name, name);
+    assert_string_equal(bench->config.battery_product_names.pattern[0], name);
     name[CONFIG_TEXT_MAX - 1] = 'n';
     name[CONFIG_TEXT_MAX] = '\0';
     snprintf(text, sizeof text, "BATTERY_PRODUCT_NAME = %s\n", name);
@@ -643,6 +644,109 @@ static void smartshunts_are_none_all_or_those_listed(void **state)
     expect_error(bench, "USE_SMARTSHUNTS = [278] x\n", "USE_SMARTSHUNTS");
     expect_error(bench, "USE_SMARTSHUNTS = [\"Front]\n", "USE_SMARTSHUNTS");
     expect_error(bench, "USE_SMARTSHUNTS = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]\n", "up to 16");
+}
+
+static void packs_are_named_with_or_without_quotes_and_by_instance(void **state)
+{
+    struct bench *bench = *state;
+    const struct pattern_list *packs = &bench->config.packs;
+
+    expect_good(bench, "PACKS = \"House 1, left\", #289 , Pylon* ,'A: B',\n");
+    assert_int_equal(packs->count, 4);
+    assert_string_equal(packs->pattern[0], "House 1, left");
+    assert_string_equal(packs->pattern[1], "#289");
+    assert_string_equal(packs->pattern[2], "Pylon*");
+    assert_string_equal(packs->pattern[3], "A: B");
+    expect_good(bench, "PACKS = [House 1]\nIGNORE = [\"#1 of all\"]\n");
+    assert_string_equal(packs->pattern[0], "House 1");
+    assert_string_equal(bench->config.ignore.pattern[0], "#1 of all");
+    expect_good(bench, "BATTERY_PRODUCT_NAME = SerialBattery, \"Pylon, 48 V\"\n");
+    assert_int_equal(bench->config.battery_product_names.count, 2);
+    assert_string_equal(bench->config.battery_product_names.pattern[1], "Pylon, 48 V");
+}
+
+static void a_wrong_list_of_names_is_told_with_its_place_and_what_to_do(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "PACKS = \"House 1\" \"House 2\"\n", "a comma is missing (at '\"House 2\"')");
+    expect_error(bench, "PACKS = A, \"House\n", "a quote is missing (what stands behind a blank");
+    expect_error(bench, "PACKS = A,, B\n", "nothing stands between two commas (at ', B')");
+    expect_error(bench, "PACKS = #left\n", "put a name that begins with # in quotes (at '#left')");
+    expect_error(bench, "IGNORE = [A, B\n", "the ']' is missing (at its end)");
+    expect_error(bench, "IGNORE = [A] B\n", "behind the ']' (at 'B')");
+    expect_error(bench, "IGNORE = A, \"\"\n", "a name is missing (at '\"\"')");
+}
+
+static void an_instance_that_begins_a_line_is_no_comment_by_accident(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "PACKS = A,\n   #289\n", "my.ini:2: '#289': a line that begins with # is a comment");
+    expect_good(bench, "PACKS = A,\n   B, #289\n   # the two of them\n");
+    assert_int_equal(bench->config.packs.count, 3);
+}
+
+static void a_pack_has_a_shunt_by_instance_with_soc_if_told(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack_shunts *shunts = &bench->config.pack_shunts;
+
+    expect_good(bench, "PACK_SHUNT = \"House: 1\": 279, #2 : #280 soc, C:-281\n");
+    assert_int_equal(shunts->count, 3);
+    assert_string_equal(shunts->shunt[0].pack, "House: 1");
+    assert_int_equal(shunts->shunt[0].instance, 279);
+    assert_false(shunts->shunt[0].soc || shunts->shunt[0].inverted || shunts->shunt[1].inverted);
+    assert_string_equal(shunts->shunt[1].pack, "#2");
+    assert_int_equal(shunts->shunt[1].instance, 280);
+    assert_true(shunts->shunt[1].soc && shunts->shunt[2].inverted);
+    expect_error(bench, "PACK_SHUNT = A\n",
+                 "the shunt of this pack is missing, as in \"House 1\": 279 (at 'A')");
+    expect_error(bench, "PACK_SHUNT = A: left\n", "the instance of a shunt, a number");
+    expect_error(bench, "PACK_SHUNT = A: 279 sok\n", "only soc may stand (at 'sok')");
+    expect_error(bench, "PACK_SHUNT = A: 279, A: 280\n", "this pack stands twice");
+    expect_error(bench, "PACK_SHUNT = A: 279, B: 279\n", "it measures one pack only (at 'B: 279')");
+}
+
+static void sources_of_current_are_classes_and_instances_with_a_sign(void **state)
+{
+    struct bench *bench = *state;
+    const struct current_source *source = bench->config.current_sources.source;
+
+    expect_good(bench, "");
+    assert_int_equal(bench->config.current_sources.count, 2);
+    assert_true(source[0].dc_class == DC_VEBUS && source[1].dc_class == DC_SOLARCHARGER);
+    expect_good(bench, "CURRENT_FROM_VICTRON = True\nCURRENT_SOURCES = multi, -dcload#31, +#30, + dcdc\n");
+    assert_int_equal(bench->config.current_sources.count, 4);
+    assert_true(source[0].dc_class == DC_MULTI && source[0].instance == CONFIG_NOT_SET &&
+                source[0].sign == 0);
+    assert_true(source[1].dc_class == DC_DCLOAD && source[1].instance == 31 && source[1].sign == -1);
+    assert_true(source[2].dc_class == DC_ANY && source[2].instance == 30 && source[2].sign == 1);
+    assert_true(source[3].dc_class == DC_DCDC && source[3].sign == 1);
+    expect_error(bench, "CURRENT_SOURCES = vebus, -mppt\n",
+                 "no class of services on the DC side (at '-mppt')");
+    expect_error(bench, "CURRENT_SOURCES = mppt\n", "dcsystem, motordrive, battery, #INSTANCE");
+    expect_error(bench, "CURRENT_SOURCES = dcload#x\n", "behind # stands an instance");
+    expect_error(bench, "CURRENT_SOURCES = dcload, -dcload\n", "this stands twice");
+    expect_error(bench, "CURRENT_SOURCES = dcload dcsystem\n", "a comma is missing (at 'dcsystem')");
+}
+
+static void sources_that_count_twice_by_the_settings_are_told(void **state)
+{
+    static const char victron[] = "CURRENT_FROM_VICTRON = True\n";
+    struct bench *bench = *state;
+    char text[256];
+
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = acsystem, multi\n", victron);
+    expect_only(bench, text, SETTINGS_WARNING, "the sum of its multis");
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = #279\nPACK_SHUNT = A: 279\n", victron);
+    expect_only(bench, text, SETTINGS_WARNING, "it counts for that pack only");
+    snprintf(text, sizeof text, "%sUSE_SMARTSHUNTS = [278, 279]\nPACK_SHUNT = A: 279\n", victron);
+    expect_only(bench, text, SETTINGS_WARNING, "USE_SMARTSHUNTS names 279, which PACK_SHUNT gives");
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = dcdc\n", victron);
+    expect_only(bench, text, SETTINGS_NOTE, "Write +dcdc if its output charges the bank");
+    expect_only(bench, "CURRENT_SOURCES = vebus\n", SETTINGS_NOTE, "CURRENT_SOURCES has no effect");
+    expect_only(bench, "PACKS = A\nBATTERY_PRODUCT_NAME = B\n", SETTINGS_NOTE, "while PACKS names the packs");
 }
 
 static void a_choice_is_one_of_its_words_and_no_other(void **state)
@@ -1206,6 +1310,12 @@ int main(void)
         TEST(texts_may_have_quotes_and_keep_what_is_no_comment),
         TEST(a_text_is_taken_whole_or_not_at_all),
         TEST(smartshunts_are_none_all_or_those_listed),
+        TEST(packs_are_named_with_or_without_quotes_and_by_instance),
+        TEST(a_wrong_list_of_names_is_told_with_its_place_and_what_to_do),
+        TEST(an_instance_that_begins_a_line_is_no_comment_by_accident),
+        TEST(a_pack_has_a_shunt_by_instance_with_soc_if_told),
+        TEST(sources_of_current_are_classes_and_instances_with_a_sign),
+        TEST(sources_that_count_twice_by_the_settings_are_told),
         TEST(a_choice_is_one_of_its_words_and_no_other),
         TEST(the_name_of_a_shunt_is_taken_whole_or_not_at_all),
         TEST(a_curve_has_two_to_sixteen_points),

@@ -7,12 +7,14 @@
 #include <stddef.h>
 
 #include "core/curve.h"
+#include "core/dc_class.h"
 #include "core/feed_in.h"
 #include "core/shape.h"
 
 enum {
     CONFIG_TEXT_MAX = 64,
     CONFIG_NAMES_MAX = 16,
+    CONFIG_PATTERNS_MAX = 32,
     CONFIG_NOT_SET = -1, /* a count that the user leaves to us */
 };
 
@@ -30,6 +32,37 @@ enum shunt_choice { SHUNTS_NONE, SHUNTS_ALL, SHUNTS_LISTED };
 struct name_list {
     size_t count;
     char name[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX];
+};
+
+/* Names, serials, product names or instances ("#289"); * stands for any text, ? for one character. */
+struct pattern_list {
+    size_t count;
+    char pattern[CONFIG_PATTERNS_MAX][CONFIG_TEXT_MAX];
+};
+
+/* Packs whose current is measured by a shunt of their own. */
+struct pack_shunt {
+    char pack[CONFIG_TEXT_MAX]; /* name, serial or #instance */
+    int instance;               /* of the shunt */
+    bool inverted;              /* it shows a charging current as negative */
+    bool soc;                   /* its SoC counts too */
+};
+
+struct pack_shunts {
+    size_t count;
+    struct pack_shunt shunt[CONFIG_NAMES_MAX];
+};
+
+/* What counts for the bank current beside shunts. */
+struct current_source {
+    enum dc_class dc_class;
+    int instance; /* CONFIG_NOT_SET = all of the class */
+    int sign;     /* of /Dc/0/Current: +1 adds, -1 subtracts, 0 as the class has it */
+};
+
+struct current_sources {
+    size_t count;
+    struct current_source source[CONFIG_NAMES_MAX];
 };
 
 /* What happens when a pack of the bank is lost. */
@@ -71,13 +104,17 @@ struct config {
     char multi_keyword[CONFIG_TEXT_MAX]; /* "" = none */
     char mppt_keyword[CONFIG_TEXT_MAX];  /* "" = none */
     char battery_product_name_path[CONFIG_TEXT_MAX];
-    char battery_product_name[CONFIG_TEXT_MAX]; /* "" = every pack */
+    struct pattern_list battery_product_names; /* none = every pack */
     char battery_instance_name_path[CONFIG_TEXT_MAX];
     char smartshunt_name_keyword[CONFIG_TEXT_MAX];
     char smartshunt_instance_name_path[CONFIG_TEXT_MAX];
+    struct pattern_list packs;  /* these alone are packs; none = whatever shows limits or cells */
+    struct pattern_list ignore; /* these are nothing for us */
 
     /* Which measurements make the bank current. */
     bool current_from_victron;
+    struct current_sources current_sources;
+    struct pack_shunts pack_shunts;
     enum shunt_choice use_smartshunts;
     struct name_list smartshunts; /* instances or names, when SHUNTS_LISTED */
     bool invert_smartshunts;

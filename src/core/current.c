@@ -4,22 +4,40 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a source adds to the current into the bank; NAN when it cannot be read. */
-static double contribution_A(const struct config *config, const struct source *source)
+static bool is_off(const struct source_reading *reading)
+{
+    return reading->state == 0 || reading->status_code == 0;
+}
+
+/* A generator that stands still, a converter that is off: some show no current then. */
+static double or_off_A(const struct source_reading *reading, double current_A)
+{
+    return isnan(current_A) && is_off(reading) ? 0 : current_A;
+}
+
+double source_current_A(const struct config *config, const struct source *source)
 {
     double sign = config->invert_smartshunts ? -1 : 1;
+    double told = source->sign != 0 ? source->sign : 1;
+
+    if (source->sign != 0 && (source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD))
+        return told * source->reading.current_A;
 
     switch (source->kind) {
     case SOURCE_MULTI:
         if (isnan(source->reading.connected))
             return NAN; /* silence is not the word of a Multi that is off */
-        return source->reading.connected == 1 ? source->reading.current_A : 0;
+        return source->reading.connected == 1 ? told * source->reading.current_A : 0;
     case SOURCE_MPPT:
-        return source->reading.current_A;
+        return told * source->reading.current_A;
     case SOURCE_SHUNT_BATTERY:
         return sign * source->reading.current_A;
     case SOURCE_SHUNT_LOAD:
         return -sign * source->reading.current_A;
+    case SOURCE_OTHER:
+        return told * or_off_A(&source->reading, source->reading.current_A);
+    case SOURCE_BY_INPUT:
+        return told * or_off_A(&source->reading, source->reading.input_current_A);
     }
     return NAN;
 }
@@ -50,7 +68,7 @@ static double battery_shunt_A(const struct config *config, const struct source *
             continue;
         if (isnan(sources[i]->reading.current_A))
             miss(out, sources[i]->name);
-        return contribution_A(config, sources[i]);
+        return source_current_A(config, sources[i]);
     }
     miss(out, "a SmartShunt as battery monitor");
     return NAN;
@@ -64,7 +82,7 @@ static double sum_of_sources_A(const struct config *config, const struct source 
     double sum_A = 0;
 
     for (size_t i = 0; i < n; i++) {
-        double current_A = contribution_A(config, sources[i]);
+        double current_A = source_current_A(config, sources[i]);
 
         if (sources[i]->kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
             mppts >= (size_t)config->nr_of_mppts)
@@ -106,4 +124,38 @@ void bank_current(const struct config *config, const struct bank *bank, const st
     }
     out->power_W = bank->voltage_V * out->current_A;
     out->from_victron = true;
+}
+
+/* The source without which the sum comes nearest to packs_A, within allowed_A; NULL when there is none. */
+static const struct source *find_twice(const struct config *config, const struct source *const sources[],
+                                       size_t n, double packs_A, double allowed_A)
+{
+    const struct source *found = NULL;
+    double sum_A = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_A += source_current_A(config, sources[i]);
+    for (size_t i = 0; i < n && n > 1; i++) {
+        double off_A = fabs(sum_A - source_current_A(config, sources[i]) - packs_A);
+
+        if (off_A > allowed_A || isnan(off_A))
+            continue;
+        allowed_A = off_A;
+        found = sources[i];
+    }
+    return found;
+}
+
+void sources_describe(const struct config *config, const struct source *const sources[], size_t n,
+                      double packs_A, double allowed_A, char *text, size_t size)
+{
+    const struct source *twice = find_twice(config, sources, n, packs_A, allowed_A);
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s\"%s\" %.1f A", i > 0 ? ", " : "",
+                                 sources[i]->name, source_current_A(config, sources[i]));
+    if (twice && used < size)
+        snprintf(text + used, size - used, "; without \"%s\" the two would agree", twice->name);
 }

@@ -15,11 +15,14 @@ enum source_kind {
     SOURCE_MPPT,          /* + into the battery */
     SOURCE_SHUNT_BATTERY, /* a shunt as battery monitor: + into the battery */
     SOURCE_SHUNT_LOAD,    /* a shunt as DC meter: + is what the load takes */
+    SOURCE_OTHER,         /* counts 0 while it is off and shows no current */
+    SOURCE_BY_INPUT,      /* the same, by its input current: a DC-DC converter that takes from the bank */
 };
 
 struct source {
     enum source_kind kind;
     char name[READING_TEXT_MAX]; /* for messages */
+    double sign;                 /* of its current: +1 adds, -1 subtracts; 0 = as the kind says */
     struct source_reading reading;
 };
 
@@ -42,5 +45,13 @@ struct bank_current {
  * Source of the formulas: the reference behaviour, "Bank current when CURRENT_FROM_VICTRON". */
 void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
                   size_t n, struct bank_current *out);
+
+/* What a source adds to the current into the bank, A; NAN when it cannot be read. */
+double source_current_A(const struct config *config, const struct source *source);
+
+/* What is counted, for messages: "Multi 12.0 A, Garage -3.0 A". Where the sum would be within allowed_A of
+ * packs_A without one of them, it says so: that one measures what others measure too. */
+void sources_describe(const struct config *config, const struct source *const sources[], size_t n,
+                      double packs_A, double allowed_A, char *text, size_t size);
 
 #endif

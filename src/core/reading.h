@@ -105,8 +105,10 @@ struct source_reading {
     double device_instance; /* the first number */
     double connected;
     double voltage_V;
-    double current_A; /* sign as its class has it, see venus/discovery.h */
-    double state;
+    double current_A;       /* sign as its class has it, see core/dc_class.h */
+    double state;           /* 0: off */
+    double input_current_A; /* of a DC-DC converter */
+    double status_code;     /* of a generator; 0: standby */
 };
 
 /* Makes every number NAN and every text "". */

@@ -72,6 +72,7 @@ void devices_remove(struct devices *devices, struct device *device)
 
     memmove(&devices->device[i], &devices->device[i + 1], (devices->count - i - 1) * sizeof(struct device *));
     devices->count--;
+    free(device->with_shunt);
     free(device);
     discovery_name_packs(devices);
 }
@@ -152,6 +153,63 @@ static bool is_mute(const struct device *device)
            isnan(device->pack.reading.current_A);
 }
 
+/* What a pack shows, with what its shunt measures in its place. */
+static void look_through_shunt(const struct device *device, const struct device *shunt, struct pack *out)
+{
+    bool load = shunt->device_class == CLASS_SOURCE;
+    double current_A = load ? shunt->source.reading.current_A : shunt->pack.reading.current_A;
+    struct pack_reading *reading = &out->reading;
+
+    *out = device->pack;
+    reading->current_A = (load != device->shunt->inverted) ? -current_A : current_A;
+    reading->power_W = NAN; /* it follows */
+    if (!device->shunt->soc || load || isnan(shunt->pack.reading.soc_pct))
+        return;
+    reading->soc_pct = shunt->pack.reading.soc_pct;
+    reading->capacity_Ah = NAN; /* it follows */
+    reading->consumed_Ah = shunt->pack.reading.consumed_Ah;
+    reading->time_to_go_s = shunt->pack.reading.time_to_go_s;
+}
+
+static bool is_shunt_of(const struct device *shunt, const struct pack_shunt *wanted)
+{
+    double current_A =
+        shunt->device_class == CLASS_SOURCE ? shunt->source.reading.current_A : shunt->pack.reading.current_A;
+
+    return shunt->role == ROLE_SHUNT && shunt->measures_pack && !shunt->stale && !isnan(current_A) &&
+           discovery_instance(shunt) == wanted->instance;
+}
+
+const struct device *devices_shunt_of(const struct devices *devices, const struct device *device)
+{
+    if (!device->shunt || !device->with_shunt)
+        return NULL;
+    for (size_t i = 0; i < devices->count; i++) {
+        if (is_shunt_of(devices->device[i], device->shunt))
+            return devices->device[i];
+    }
+    return NULL;
+}
+
+/* The pack as the bank sees it. */
+static const struct pack *seen_pack(const struct devices *devices, const struct device *device)
+{
+    const struct device *shunt = device->shunt ? devices_shunt_of(devices, device) : NULL;
+
+    if (!device->shunt || !shunt)
+        return &device->pack;
+    look_through_shunt(device, shunt, device->with_shunt);
+    return device->with_shunt;
+}
+
+/* The common case, many times a second: values, and nothing of who it is. */
+static bool is_settled(const struct device *device)
+{
+    if (device->identity_changed)
+        return false;
+    return device->device_class != CLASS_BATTERY || (device->member && !is_mute(device));
+}
+
 bool devices_settle(struct devices *devices, struct device *device)
 {
     enum device_role role;
@@ -160,13 +218,16 @@ bool devices_settle(struct devices *devices, struct device *device)
 
     if (device->device_class == CLASS_BATTERY)
         pack_remember(&device->pack);
-    if (device->member && !device->identity_changed && !is_mute(device))
-        return false; /* the common case, many times a second */
+    if (is_settled(device))
+        return false;
+    discovery_look_up(devices->config, devices->inputs, device);
+    if (device->shunt && !device->with_shunt)
+        device->with_shunt = malloc(sizeof *device->with_shunt); /* without it the pack's own values count */
     role = discovery_role(devices->config, devices->inputs, device);
     if (role == ROLE_PACK)
-        member =
-            !device->stale && !is_mute(device) &&
-            (device->member || pack_is_complete(devices->config, &device->pack.reading, &device->waits_for));
+        member = !device->stale && !is_mute(device) &&
+                 (device->member || pack_is_complete(devices->config, &seen_pack(devices, device)->reading,
+                                                     &device->waits_for));
     changed = role != device->role || member != device->member;
     device->role = role;
     device->member = member;
@@ -177,13 +238,22 @@ bool devices_settle(struct devices *devices, struct device *device)
     return discovery_name_packs(devices) || changed;
 }
 
+void devices_decide_anew(struct devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        devices->device[i]->identity_changed = true;
+        devices->device[i]->naming = NAMED_NOT;
+        devices->device[i]->shunt = NULL;
+    }
+}
+
 size_t devices_packs(const struct devices *devices, const struct pack *packs[], size_t max)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < devices->count && count < max; i++) {
         if (devices->device[i]->member)
-            packs[count++] = &devices->device[i]->pack;
+            packs[count++] = seen_pack(devices, devices->device[i]);
     }
     return count;
 }

@@ -16,6 +16,7 @@ enum {
     DEVICE_SERVICE_MAX = 256, /* D-Bus names are at most 255 bytes */
     DEVICES_MAX = 256,
     DEVICE_PATHS_MAX = 256, /* rows that a table of inputs may have */
+    DEVICES_ABSENT_MAX = 2 * CONFIG_NAMES_MAX,
 };
 
 enum device_role {
@@ -24,6 +25,7 @@ enum device_role {
     ROLE_SHUNT, /* battery monitor or DC meter */
     ROLE_MULTI,
     ROLE_MPPT,
+    ROLE_SOURCE, /* another source of current, or a load, that CURRENT_SOURCES may name */
     ROLE_SYSTEM,
     ROLE_SETTINGS,
     ROLE_NOT_IN_BANK, /* a pack that BANK does not name */
@@ -32,15 +34,19 @@ enum device_role {
 
 const char *device_role_name(enum device_role role);
 
+/* What PACKS and IGNORE say of a battery. */
+enum device_naming { NAMED_NOT, NAMED_PACK, NAMED_IGNORED };
+
 struct device {
     char service[DEVICE_SERVICE_MAX];
     enum device_class device_class;
     enum device_role role;
-    bool scanned;          /* has said all it has at least once */
-    bool member;           /* a pack that is in the bank: it has shown a complete reading */
-    bool stale;            /* it says and answers nothing: whoever has a clock decides */
-    bool asked;            /* for a sign of life, and has not given one yet */
-    bool identity_changed; /* since the last devices_settle */
+    bool scanned; /* has said all it has at least once */
+    bool member;  /* a pack that is in the bank: it has shown a complete reading */
+    bool stale;   /* it says and answers nothing: whoever has a clock decides */
+    bool asked;   /* for a sign of life, and has not given one yet */
+    enum device_naming naming;
+    bool identity_changed;                            /* since the last devices_settle */
     uint64_t implausible_said[DEVICE_PATHS_MAX / 64]; /* a bit for each path, for the log */
     uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
     int implausible_count;
@@ -53,7 +59,15 @@ struct device {
         struct system_reading system;
         struct settings_reading settings;
     };
-    struct source as_source; /* CLASS_BATTERY in ROLE_SHUNT: its reading as a source */
+    struct source as_source;             /* CLASS_BATTERY in ROLE_SHUNT: its reading as a source */
+    const struct current_source *counts; /* the element of CURRENT_SOURCES that names it; NULL = none */
+    bool measures_pack;                  /* a shunt that PACK_SHUNT gives to a pack */
+    const struct pack_shunt *shunt;      /* of a pack: what PACK_SHUNT says; NULL = nothing */
+    struct pack *with_shunt;             /* that pack as the bank sees it */
+    struct device_shunt_state {
+        bool missing, said;
+        double since_s;
+    } shunt_state; /* whether its shunt can be read, for the log */
 };
 
 struct devices {
@@ -82,12 +96,20 @@ enum input_result devices_store(struct devices *devices, struct device *device, 
  * pack a name of its own. True when the role, a name or the membership changed. */
 bool devices_settle(struct devices *devices, struct device *device);
 
-/* Fills packs (up to max) with the members, in a stable order; the number of them. */
+/* The shunt that PACK_SHUNT gives to this pack, when it is here and shows a current; else NULL. */
+const struct device *devices_shunt_of(const struct devices *devices, const struct device *device);
+
+/* Other settings: what the earlier ones had decided no longer holds. devices_settle is due for each. */
+void devices_decide_anew(struct devices *devices);
+
+/* Fills packs (up to max) with the members, in a stable order, each with the current (and SoC) of its
+ * shunt where it has one; the number of them. */
 size_t devices_packs(const struct devices *devices, const struct pack *packs[], size_t max);
 
-/* Fills sources with what may make the bank current: Multis, MPPTs, chosen shunts; a chosen shunt that
- * is not here counts as one that cannot be read (absent provides its storage, at least
- * CONFIG_NAMES_MAX). The number of them. */
+/* Fills sources with what makes the bank current: what CURRENT_SOURCES names and the shunts of
+ * USE_SMARTSHUNTS, but none that PACK_SHUNT gives to a pack. A shunt or an instance that is named and not
+ * here counts as one that cannot be read (absent provides its storage, DEVICES_ABSENT_MAX). The number of
+ * them. */
 size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
                        size_t max);
 

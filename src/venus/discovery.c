@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "venus/pattern.h"
+
+#define SERVICE_PREFIX "com.victronenergy."
 #define SERVICE_OF_AGGREGATES "com.victronenergy.battery.aggregat" /* aggregate, aggregator */
 #define SERVICE_OF_SYSTEM "com.victronenergy.system"
 #define SERVICE_OF_SETTINGS "com.victronenergy.settings"
@@ -14,8 +17,8 @@ enum { PRODUCT_ID_AGGREGATE = 0xBA44 };
 
 const char *device_role_name(enum device_role role)
 {
-    static const char *const names[] = {"undecided", "pack",     "shunt",       "Multi", "MPPT",
-                                        "system",    "settings", "not in BANK", "other"};
+    static const char *const names[] = {"undecided", "pack",   "shunt",    "Multi",       "MPPT",
+                                        "source",    "system", "settings", "not in BANK", "other"};
 
     return names[role];
 }
@@ -23,6 +26,35 @@ const char *device_role_name(enum device_role role)
 static bool contains(const char *text, const char *part)
 {
     return *part && strstr(text, part);
+}
+
+/* What a service measures on the DC side; DC_ANY = nothing that we know. */
+static enum dc_class dc_class_of(const struct config *config, const char *service)
+{
+    if (contains(service, config->multi_keyword))
+        return DC_VEBUS;
+    if (contains(service, config->mppt_keyword))
+        return DC_SOLARCHARGER;
+    if (contains(service, config->dcload_service_name))
+        return DC_DCLOAD;
+    if (contains(service, config->battery_service_name))
+        return DC_BATTERY;
+    if (strncmp(service, SERVICE_PREFIX, strlen(SERVICE_PREFIX)) != 0)
+        return DC_ANY;
+    service += strlen(SERVICE_PREFIX);
+    return dc_class_find(service, strcspn(service, "."));
+}
+
+/* Whether CURRENT_SOURCES may want a service of this class. */
+static bool is_wanted(const struct config *config, enum dc_class dc_class)
+{
+    for (size_t i = 0; i < config->current_sources.count; i++) {
+        enum dc_class wanted = config->current_sources.source[i].dc_class;
+
+        if (dc_class != DC_ANY && (wanted == dc_class || wanted == DC_ANY))
+            return true;
+    }
+    return false;
 }
 
 bool devices_class_of(const struct config *config, const char *service, enum device_class *device_class)
@@ -36,7 +68,8 @@ bool devices_class_of(const struct config *config, const char *service, enum dev
     else if (contains(service, config->battery_service_name))
         *device_class = CLASS_BATTERY;
     else if (contains(service, config->multi_keyword) || contains(service, config->mppt_keyword) ||
-             contains(service, config->dcload_service_name))
+             contains(service, config->dcload_service_name) ||
+             is_wanted(config, dc_class_of(config, service)))
         *device_class = CLASS_SOURCE;
     else
         return false;
@@ -49,21 +82,112 @@ static bool is_shunt(const struct config *config, const char *product_name)
            contains(product_name, "BMV");
 }
 
+/* A name that is not there now may be there again in a moment. */
+static bool lacks_a_name(const struct pack_reading *reading)
+{
+    return !reading->custom_name[0] || !reading->serial[0] || !reading->product_name[0] ||
+           isnan(reading->device_instance);
+}
+
+static enum device_naming look_up_naming(const struct config *config, const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+
+    if (pattern_list_names(&config->ignore, reading))
+        return NAMED_IGNORED;
+    if (device->naming == NAMED_IGNORED && lacks_a_name(reading))
+        return NAMED_IGNORED;
+    if (pattern_list_names(&config->packs, reading))
+        return NAMED_PACK;
+    return lacks_a_name(reading) ? device->naming : NAMED_NOT;
+}
+
+static const struct pack_shunt *look_up_shunt(const struct config *config, const struct inputs *inputs,
+                                              const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+    const char *called = inputs_text(inputs, CLASS_BATTERY, config->battery_instance_name_path, reading);
+
+    for (size_t i = 0; i < config->pack_shunts.count; i++) {
+        const struct pack_shunt *shunt = &config->pack_shunts.shunt[i];
+
+        if (pattern_names(shunt->pack, reading) || (called && strcmp(called, shunt->pack) == 0))
+            return shunt;
+    }
+    return lacks_a_name(reading) ? device->shunt : NULL;
+}
+
+static bool measures_pack(const struct config *config, const struct device *device)
+{
+    for (size_t i = 0; i < config->pack_shunts.count; i++) {
+        if (discovery_instance(device) == config->pack_shunts.shunt[i].instance)
+            return true;
+    }
+    return false;
+}
+
+static bool source_names(const struct current_source *source, const struct config *config,
+                         const struct device *device)
+{
+    if (source->dc_class != DC_ANY && source->dc_class != dc_class_of(config, device->service))
+        return false;
+    return source->instance == CONFIG_NOT_SET || discovery_instance(device) == source->instance;
+}
+
+/* The more exact element of CURRENT_SOURCES prevails: an instance over its class. */
+static const struct current_source *look_up_source(const struct config *config, const struct device *device)
+{
+    const struct current_source *found = NULL;
+
+    for (size_t i = 0; i < config->current_sources.count; i++) {
+        const struct current_source *source = &config->current_sources.source[i];
+
+        if ((!found || source->instance != CONFIG_NOT_SET) && source_names(source, config, device))
+            found = source;
+    }
+    return found;
+}
+
+void discovery_look_up(const struct config *config, const struct inputs *inputs, struct device *device)
+{
+    if (device->device_class != CLASS_BATTERY && device->device_class != CLASS_SOURCE)
+        return;
+    device->counts = look_up_source(config, device);
+    device->measures_pack =
+        (device->device_class == CLASS_BATTERY || contains(device->service, config->dcload_service_name)) &&
+        measures_pack(config, device);
+    if (device->device_class == CLASS_SOURCE)
+        return;
+    device->naming = look_up_naming(config, device);
+    device->shunt = look_up_shunt(config, inputs, device);
+}
+
+static bool shows_limits_or_cells(const struct pack_reading *reading)
+{
+    return !isnan(reading->charge_voltage_max_V) || pack_reading_has_cells(reading);
+}
+
 static enum device_role battery_role(const struct config *config, const struct inputs *inputs,
                                      const struct device *device)
 {
     const struct pack_reading *reading = &device->pack.reading;
     const char *product = inputs_text(inputs, CLASS_BATTERY, config->battery_product_name_path, reading);
 
+    if (device->scanned && device->naming == NAMED_IGNORED)
+        return ROLE_OTHER;
     if (!device->scanned || reading->connected == 0)
         return ROLE_UNDECIDED;
     if (reading->product_id == PRODUCT_ID_AGGREGATE || contains(reading->product_name, "Aggregat"))
         return ROLE_OTHER;
-    if (is_shunt(config, reading->product_name))
+    if (is_shunt(config, reading->product_name) || (device->measures_pack && !shows_limits_or_cells(reading)))
         return ROLE_SHUNT;
-    if (config->battery_product_name[0])
-        return product && contains(product, config->battery_product_name) ? ROLE_PACK : ROLE_OTHER;
-    if (!isnan(reading->charge_voltage_max_V) || pack_reading_has_cells(reading))
+    if (config->packs.count > 0)
+        return device->naming == NAMED_PACK ? ROLE_PACK : ROLE_OTHER;
+    if (config->battery_product_names.count > 0 && product && *product)
+        return pattern_list_in(&config->battery_product_names, product) ? ROLE_PACK : ROLE_OTHER;
+    if (config->battery_product_names.count > 0) /* a name that falls silent unmakes no pack */
+        return device->role == ROLE_PACK ? ROLE_PACK : ROLE_OTHER;
+    if (shows_limits_or_cells(reading))
         return ROLE_PACK;
     /* A pack that has begun to speak stays one, whatever falls silent. */
     return device->role == ROLE_PACK ? ROLE_PACK : ROLE_UNDECIDED;
@@ -88,7 +212,11 @@ static enum device_role source_role(const struct config *config, const struct de
         return ROLE_MPPT;
     if (!device->scanned)
         return ROLE_UNDECIDED;
-    return is_shunt(config, device->source.reading.product_name) ? ROLE_SHUNT : ROLE_OTHER;
+    if (!contains(device->service, config->dcload_service_name))
+        return ROLE_SOURCE;
+    if (device->measures_pack || is_shunt(config, device->source.reading.product_name))
+        return ROLE_SHUNT;
+    return device->counts ? ROLE_SOURCE : ROLE_OTHER;
 }
 
 enum device_role discovery_role(const struct config *config, const struct inputs *inputs,
@@ -121,28 +249,53 @@ double discovery_instance(const struct device *device)
     return NAN;
 }
 
+/* Which of its currents counts, and how. */
+static enum source_kind source_kind_of(const struct config *config, const struct device *device)
+{
+    enum dc_class dc_class = dc_class_of(config, device->service);
+
+    if (device->role == ROLE_SHUNT)
+        return device->device_class == CLASS_BATTERY ? SOURCE_SHUNT_BATTERY : SOURCE_SHUNT_LOAD;
+    if (device->role == ROLE_MULTI || dc_class == DC_MULTI || dc_class == DC_ACSYSTEM)
+        return SOURCE_MULTI;
+    if (device->role == ROLE_MPPT)
+        return SOURCE_MPPT;
+    return dc_class == DC_DCDC && device->counts && device->counts->sign <= 0 ? SOURCE_BY_INPUT
+                                                                              : SOURCE_OTHER;
+}
+
+/* 0 where the kind has its own idea: shunts that are not told their sign follow INVERT_SMARTSHUNTS. */
+static double source_sign(const struct config *config, const struct device *device)
+{
+    if (device->counts && device->counts->sign != 0)
+        return device->counts->sign;
+    return device->role == ROLE_SOURCE ? dc_class_sign(dc_class_of(config, device->service)) : 0;
+}
+
+static void name_source(struct source *source, const char *custom_name, const char *service)
+{
+    snprintf(source->name, sizeof source->name, "%.*s", READING_TEXT_MAX - 1,
+             custom_name[0] ? custom_name : service);
+}
+
 void discovery_as_source(const struct config *config, struct device *device)
 {
     const struct pack_reading *from = &device->pack.reading;
 
     if (device->device_class == CLASS_SOURCE) {
-        device->source.kind = device->role == ROLE_MULTI  ? SOURCE_MULTI
-                              : device->role == ROLE_MPPT ? SOURCE_MPPT
-                                                          : SOURCE_SHUNT_LOAD;
-        snprintf(device->source.name, sizeof device->source.name, "%.*s", READING_TEXT_MAX - 1,
-                 device->source.reading.custom_name[0] ? device->source.reading.custom_name
-                                                       : device->service);
+        device->source.kind = source_kind_of(config, device);
+        device->source.sign = source_sign(config, device);
+        name_source(&device->source, device->source.reading.custom_name, device->service);
         return;
     }
     if (device->role != ROLE_SHUNT)
         return;
-    (void)config;
     device->as_source.kind = SOURCE_SHUNT_BATTERY;
+    device->as_source.sign = source_sign(config, device);
     device->as_source.reading.connected = from->connected;
     device->as_source.reading.voltage_V = from->voltage_V;
     device->as_source.reading.current_A = from->current_A;
-    snprintf(device->as_source.name, sizeof device->as_source.name, "%.*s", READING_TEXT_MAX - 1,
-             from->custom_name[0] ? from->custom_name : device->service);
+    name_source(&device->as_source, from->custom_name, device->service);
 }
 
 static const char *last_part(const char *service)
@@ -274,42 +427,98 @@ static bool is_chosen(const struct devices *devices, const struct device *device
     return config->smartshunt_as_battery_current && device->device_class == CLASS_BATTERY;
 }
 
-/* Shunts that the user lists but that are not here: sources that cannot be read. */
-static size_t add_absent(const struct devices *devices, struct source absent[],
-                         const struct source *sources[], size_t count, size_t max)
+static bool add_source(const struct source *source, const struct source *sources[], size_t *count, size_t max)
+{
+    if (*count == max)
+        return false;
+    sources[(*count)++] = source;
+    return true;
+}
+
+/* A source that the user names but that is not here: it cannot be read. */
+static void add_absent(struct source *absent, enum source_kind kind, const char *name,
+                       const struct source *sources[], size_t *count, size_t max)
+{
+    memset(absent, 0, sizeof *absent);
+    source_reading_clear(&absent->reading);
+    absent->kind = kind;
+    absent->sign = 0;
+    snprintf(absent->name, sizeof absent->name, "%.*s", READING_TEXT_MAX - 1, name);
+    add_source(absent, sources, count, max);
+}
+
+static size_t add_absent_shunts(const struct devices *devices, struct source absent[],
+                                const struct source *sources[], size_t *count, size_t max)
 {
     const struct name_list *list = &devices->config->smartshunts;
+    size_t added = 0;
 
     if (devices->config->use_smartshunts != SHUNTS_LISTED)
-        return count;
-    for (size_t i = 0; i < list->count && count < max; i++) {
+        return 0;
+    for (size_t i = 0; i < list->count; i++) {
         bool here = false;
 
         for (size_t k = 0; k < devices->count && !here; k++)
             here = devices->device[k]->role == ROLE_SHUNT &&
                    is_listed(devices, devices->device[k], list->name[i]);
+        if (!here)
+            add_absent(&absent[added++], SOURCE_SHUNT_BATTERY, list->name[i], sources, count, max);
+    }
+    return added;
+}
+
+/* Of CURRENT_SOURCES, the instances: classes may be empty. */
+static void add_absent_instances(const struct devices *devices, struct source absent[],
+                                 const struct source *sources[], size_t *count, size_t max)
+{
+    const struct current_sources *list = &devices->config->current_sources;
+    size_t added = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct current_source *source = &list->source[i];
+        bool shunt = source->dc_class == DC_BATTERY || source->dc_class == DC_DCLOAD;
+        bool here = source->instance == CONFIG_NOT_SET;
+        char name[READING_TEXT_MAX];
+
+        for (size_t k = 0; k < devices->count && !here; k++)
+            here = devices->device[k]->counts && devices->device[k]->role != ROLE_PACK &&
+                   source_names(source, devices->config, devices->device[k]);
         if (here)
             continue;
-        source_reading_clear(&absent[i].reading);
-        absent[i].kind = SOURCE_SHUNT_BATTERY;
-        snprintf(absent[i].name, sizeof absent[i].name, "%.*s", READING_TEXT_MAX - 1, list->name[i]);
-        sources[count++] = &absent[i];
+        snprintf(name, sizeof name, "%s#%d", dc_class_name(source->dc_class), source->instance);
+        add_absent(&absent[added++], shunt ? SOURCE_SHUNT_BATTERY : SOURCE_OTHER, name, sources, count, max);
     }
-    return count;
+}
+
+static const struct source *counted_source(const struct devices *devices, const struct device *device)
+{
+    switch (device->role) {
+    case ROLE_MULTI:
+    case ROLE_MPPT:
+    case ROLE_SOURCE:
+        return device->counts ? &device->source : NULL;
+    case ROLE_SHUNT:
+        if (device->measures_pack || !(device->counts || is_chosen(devices, device)))
+            return NULL;
+        return device->device_class == CLASS_BATTERY ? &device->as_source : &device->source;
+    default:
+        return NULL;
+    }
 }
 
 size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
                        size_t max)
 {
     size_t count = 0;
+    size_t shunts;
 
-    for (size_t i = 0; i < devices->count && count < max; i++) {
-        const struct device *device = devices->device[i];
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct source *source = counted_source(devices, devices->device[i]);
 
-        if (device->role == ROLE_MULTI || device->role == ROLE_MPPT)
-            sources[count++] = &device->source;
-        else if (device->role == ROLE_SHUNT && is_chosen(devices, device))
-            sources[count++] = device->device_class == CLASS_BATTERY ? &device->as_source : &device->source;
+        if (source)
+            add_source(source, sources, &count, max);
     }
-    return add_absent(devices, absent, sources, count, max);
+    shunts = add_absent_shunts(devices, absent, sources, &count, max);
+    add_absent_instances(devices, absent + shunts, sources, &count, max);
+    return count;
 }

@@ -5,11 +5,17 @@
 
 #include "venus/devices.h"
 
-/* The role by what the device has shown so far. A battery service is
+/* What the settings say of the device, by what it has shown so far: PACKS, IGNORE, PACK_SHUNT,
+ * CURRENT_SOURCES. A name that falls silent does not change it. */
+void discovery_look_up(const struct config *config, const struct inputs *inputs, struct device *device);
+
+/* The role by what the device has shown so far and discovery_look_up found. A battery service is
  *   an aggregate (never an input): ProductId 0xBA44, or "Aggregat" in its product name;
- *   a shunt: SMARTSHUNT_NAME_KEYWORD, "SmartShunt" or "BMV" in its product name;
- *   a pack: BATTERY_PRODUCT_NAME in its product name or, when that is empty, it shows a charge voltage
- *   limit or cells. */
+ *   nothing for us: named by IGNORE;
+ *   a shunt: SMARTSHUNT_NAME_KEYWORD, "SmartShunt" or "BMV" in its product name, or its instance in
+ * PACK_SHUNT and neither limits nor cells; a pack: named by PACKS or, when that is empty, one of
+ * BATTERY_PRODUCT_NAME in its product name or, when that is empty too, it shows a charge voltage limit or
+ * cells. */
 enum device_role discovery_role(const struct config *config, const struct inputs *inputs,
                                 const struct device *device);
 

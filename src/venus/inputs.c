@@ -122,6 +122,8 @@ static const struct input source_inputs[] = {
     MEASURED(source_reading, "/Dc/0/Voltage", voltage_V, 0, 1000, 0.05),
     MEASURED(source_reading, "/Dc/0/Current", current_A, -5000, 5000, 2),
     NUMBER(source_reading, "/State", state, 0, 1e6),
+    MEASURED(source_reading, "/Dc/In/I", input_current_A, -5000, 5000, 2),
+    NUMBER(source_reading, "/StatusCode", status_code, 0, 1e6),
 };
 
 static const struct input system_inputs[] = {
@@ -253,15 +255,28 @@ const struct paths *inputs_paths(const struct inputs *inputs, enum device_class 
     return inputs->table[device_class].paths;
 }
 
+/* Some drivers show their instance as a text, "1". */
+static double number_in_text(const char *text)
+{
+    char *end;
+    double number = strtod(text, &end);
+
+    return end != text && !*end && !text[strspn(text, "0123456789")] ? number : NAN;
+}
+
 static enum input_result store_number(const struct input *input, const struct value *value, void *reading)
 {
     double *field = (double *)(void *)((char *)reading + input->offset);
     double number = NAN;
     enum input_result result = INPUT_SAME;
 
-    if (value->kind == VALUE_NUMBER && value->number >= input->min && value->number <= input->max)
+    if (value->kind == VALUE_NUMBER)
         number = value->number;
-    else if (value->kind != VALUE_INVALID)
+    else if (input->identity && value->kind == VALUE_TEXT)
+        number = number_in_text(value->text);
+    if (!(number >= input->min && number <= input->max))
+        number = NAN;
+    if (isnan(number) && value->kind != VALUE_INVALID)
         result = INPUT_IMPLAUSIBLE;
 
     if (isnan(number) ? isnan(*field) : number == *field)

@@ -35,6 +35,33 @@ static void check_curve(const struct key *key, const double *numbers, size_t cou
         REQUIRE(isfinite(numbers[i]) && (key->type == KEY_CURVE_X || numbers[i] >= 0));
 }
 
+static void check_patterns(const struct pattern_list *list)
+{
+    REQUIRE(list->count <= CONFIG_PATTERNS_MAX);
+    for (size_t i = 0; i < list->count; i++)
+        REQUIRE(memchr(list->pattern[i], '\0', CONFIG_TEXT_MAX) && list->pattern[i][0]);
+}
+
+static void check_pack_shunts(const struct pack_shunts *list)
+{
+    REQUIRE(list->count <= CONFIG_NAMES_MAX);
+    for (size_t i = 0; i < list->count; i++)
+        REQUIRE(memchr(list->shunt[i].pack, '\0', CONFIG_TEXT_MAX) && list->shunt[i].pack[0] &&
+                list->shunt[i].instance >= 0);
+}
+
+static void check_sources(const struct current_sources *list)
+{
+    REQUIRE(list->count <= CONFIG_NAMES_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct current_source *source = &list->source[i];
+
+        REQUIRE(source->dc_class >= DC_ANY && source->dc_class < DC_CLASS_COUNT);
+        REQUIRE(source->instance >= 0 || (source->instance == CONFIG_NOT_SET && source->dc_class != DC_ANY));
+        REQUIRE(source->sign >= -1 && source->sign <= 1);
+    }
+}
+
 /* Every pack belongs to one string, and has a name. */
 static void check_shape(const struct shape *shape)
 {
@@ -85,6 +112,16 @@ static void check_member(const struct key *key, const struct config *config)
         break;
     case KEY_CURVE_Y:
         check_curve(key, ((const struct curve *)member)->y, ((const struct curve *)member)->count);
+        break;
+    case KEY_TEXTS:
+    case KEY_PACKS:
+        check_patterns(member);
+        break;
+    case KEY_PACK_SHUNTS:
+        check_pack_shunts(member);
+        break;
+    case KEY_SOURCES:
+        check_sources(member);
         break;
     case KEY_BOOL:
     case KEY_SHUNTS:

@@ -1,0 +1,113 @@
+#include "report_names.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "venus/pattern.h"
+
+enum { HERE_MAX = 400 };
+
+/* "House 1" (SerialBattery, #1, serial 42); ... */
+static size_t describe_batteries(const struct devices *devices, char *text, size_t size)
+{
+    size_t batteries = 0;
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+        const struct pack_reading *reading = &device->pack.reading;
+
+        if (device->device_class != CLASS_BATTERY || !device->scanned)
+            continue;
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s\"%s\" (%s, #%.0f, serial \"%s\")",
+                                     batteries > 0 ? "; " : "", reading->custom_name, reading->product_name,
+                                     reading->device_instance, reading->serial);
+        batteries++;
+    }
+    return batteries;
+}
+
+static bool fits_any(const struct devices *devices, const char *pattern)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+
+        if (device->device_class == CLASS_BATTERY && device->scanned &&
+            pattern_names(pattern, &device->pack.reading))
+            return true;
+    }
+    return false;
+}
+
+static void say_unmatched(const struct devices *devices, const char *key, const struct pattern_list *list,
+                          const char *here)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!fits_any(devices, list->pattern[i]))
+            log_warning("%s: '%s' fits no battery. Here are: %s", key, list->pattern[i], here);
+    }
+}
+
+static void say_unmatched_shunts(const struct devices *devices, const char *here)
+{
+    const struct pack_shunts *list = &devices->config->pack_shunts;
+
+    for (size_t i = 0; i < list->count; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < devices->count && !found; k++)
+            found = devices->device[k]->shunt == &list->shunt[i];
+        if (!found)
+            log_warning("PACK_SHUNT: '%s' is no pack. Here are: %s", list->shunt[i].pack, here);
+    }
+}
+
+void report_unmatched(struct report_unmatched *report, const struct devices *devices, double now_s)
+{
+    char here[HERE_MAX];
+
+    if (report->said)
+        return;
+    if (!report->begun || report->devices != devices->count) {
+        report->begun = true;
+        report->devices = devices->count;
+        report->change_s = now_s;
+    }
+    if (now_s - report->change_s < REPORT_SETTLED_S || describe_batteries(devices, here, sizeof here) == 0)
+        return;
+    report->said = true;
+    say_unmatched(devices, "PACKS", &devices->config->packs, here);
+    say_unmatched(devices, "IGNORE", &devices->config->ignore, here);
+    say_unmatched_shunts(devices, here);
+}
+
+static void look_at_shunt(const struct devices *devices, struct device *device, double now_s)
+{
+    struct device_shunt_state *state = &device->shunt_state;
+    bool missing = !devices_shunt_of(devices, device);
+
+    if (missing && !state->missing)
+        state->since_s = now_s;
+    state->missing = missing;
+    if (missing == state->said || (missing && now_s - state->since_s < REPORT_SHUNT_S))
+        return;
+    state->said = missing;
+    if (missing)
+        log_warning("Pack \"%s\": its shunt #%d cannot be read, so its own current%s stand%s in",
+                    device->pack.name, device->shunt->instance, device->shunt->soc ? " and SoC" : "",
+                    device->shunt->soc ? "" : "s");
+    else
+        log_info("Pack \"%s\": its shunt #%d can be read again", device->pack.name, device->shunt->instance);
+}
+
+void report_shunts(struct devices *devices, double now_s)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        if (devices->device[i]->member && devices->device[i]->shunt)
+            look_at_shunt(devices, devices->device[i], now_s);
+    }
+}

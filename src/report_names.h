@@ -1,0 +1,28 @@
+/* What the settings name and the bus does not have: said once the bus has settled, with what is there. */
+#ifndef REPORT_NAMES_H
+#define REPORT_NAMES_H
+
+#include <stdbool.h>
+
+#include "venus/devices.h"
+
+enum {
+    REPORT_SETTLED_S = 10, /* so long nobody came or went */
+    REPORT_SHUNT_S = 10,   /* so long a pack's shunt may be silent before it is said */
+    REPORT_SOURCES_MAX = 512,
+};
+
+/* Zero-initialised; again, when the settings have changed. */
+struct report_unmatched {
+    bool begun, said;
+    size_t devices;  /* when last looked at */
+    double change_s; /* when their number changed */
+};
+
+/* Names in PACKS, IGNORE and PACK_SHUNT that fit no battery: one line each, once. Call it in each step. */
+void report_unmatched(struct report_unmatched *report, const struct devices *devices, double now_s);
+
+/* A pack's shunt cannot be read, or can be read again. Call it once a second. */
+void report_shunts(struct devices *devices, double now_s);
+
+#endif
