@@ -9,9 +9,9 @@ out=${DIST:-build/dist}
 name=battery-aggregator-$version
 stage=$out/stage
 arches=$(packaging/arch.sh all list)
-# Nothing that nobody calls, and no tables for unwinding: the debugger finds them in the programs with symbols that stay
+# Nothing that nobody calls, no texts that only the documents show, and no tables for unwinding: the debugger finds them in the programs with symbols that stay
 # in build/dist/ARCH/.
-small='-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables'
+small='-DNO_MEANINGS -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables'
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH="$epoch_s"
 unset MAKEFLAGS MAKELEVEL MFLAGS || true
 
@@ -31,8 +31,11 @@ build_program() {
     mkdir -p "$out/$1" "$stage/$name/bin/$1"
     # shellcheck disable=SC2086 # lists of options
     $compiler $headers $flags -fPIE -Wall -Wextra -Werror -c packaging/no_dl.c -o "$out/$1/no_dl.o"
+    # libuv as Debian built it, without its tables for unwinding.
+    "$triplet-objcopy" --remove-section=.eh_frame --remove-section=.rela.eh_frame --remove-section=.rel.eh_frame \
+        "$libraries/libuv_a.a" "$out/$1/libuv_a.a"
     make -s -j"$(nproc)" "BUILD=$out/$1" CC="$compiler" AR="$triplet-ar" CFLAGS="$flags" PACKAGES_CFLAGS="$headers" \
-        LDFLAGS="-L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections $(packaging/arch.sh "$1" link)" \
+        LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections $(packaging/arch.sh "$1" link)" \
         LIBS="-l:libuv_a.a -l:libinih.a $out/$1/no_dl.o -ldbus-1 -lpthread -lm" \
         "$out/$1/battery-aggregator" >/dev/null
     "$triplet-strip" --strip-all --remove-section=.comment -o "$stage/$name/bin/$1/battery-aggregator" \

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -714,12 +715,21 @@ static void start_handles(struct daemon *daemon)
     uv_signal_start(&daemon->sighup, on_hangup, SIGHUP);
 }
 
+/* What is large lives for a moment (settings that are read again, a scan) and is to be given back then: left
+ * to itself malloc learns from the first such block to keep the next ones. */
+static void give_memory_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     struct config config;
     int status = 1;
 
+    give_memory_back();
     if (!daemon)
         return status;
     daemon->options = options;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "meaning.h"
+
 enum {
     DISTANCE_NAME_MAX = 64,
     DISTANCE_MAX = 4, /* edits that a misspelt key may be away from a real one */
@@ -23,190 +25,228 @@ static const char older[] = "accepted, not needed";
 
 const struct key settings_keys[] = {
     {bank, "NR_OF_BATTERIES", NULL, KEY_COUNT, AT(nr_of_batteries), 0, 1, 64, "", "",
-     "Packs that make the bank whole; it is not shown before all are there. Empty: the bank is what is "
-     "found, from the first pack on."},
+     MEANING(
+         "Packs that make the bank whole; it is not shown before all are there. Empty: the bank is what is "
+         "found, from the first pack on.")},
     {bank, "NR_OF_CELLS_PER_BATTERY", NULL, KEY_COUNT, AT(nr_of_cells_per_battery), 0, 1, 64, "", "",
-     "Cells in series in a pack. Empty: as the packs say."},
+     MEANING("Cells in series in a pack. Empty: as the packs say.")},
     {bank, "NR_OF_MPPTS", NULL, KEY_COUNT, AT(nr_of_mppts), 0, 0, 64, "", "",
-     "Solar chargers that count for the bank current. Empty: all that are found."},
+     MEANING("Solar chargers that count for the bank current. Empty: all that are found.")},
 
     {bank, "BANK", NULL, KEY_SHAPE, AT(shape), 0, 0, 0, "", "",
-     "How the packs are wired: + in series, | in parallel, each by its name, its serial or # and its "
-     "instance: "
-     "(A + B) | (C + D), or \"House 1\" | #289. Empty: all that are found, in parallel."},
+     MEANING("How the packs are wired: + in series, | in parallel, each by its name, its serial or # and its "
+             "instance: "
+             "(A + B) | (C + D), or \"House 1\" | #289. Empty: all that are found, in parallel.")},
     {bank, "CURRENT_SHARING", NULL, KEY_CHOICE, AT(current_sharing), 0, 0, 0,
      "count, capacity, resistance or measured", "capacity",
-     "What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the same, as "
-     "dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: by what their voltages "
-     "tell "
-     "of it, capacity until that is known. measured: as it was in the last minutes. Whatever this says, the "
-     "bank's limit falls while a pack is measured above 95 % of its own."},
+     MEANING("What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the "
+             "same, as "
+             "dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: by what their "
+             "voltages "
+             "tell "
+             "of it, capacity until that is known. measured: as it was in the last minutes. Whatever this "
+             "says, the "
+             "bank's limit falls while a pack is measured above 95 % of its own.")},
     {bank, "BLOCKED_PACK", NULL, KEY_CHOICE, AT(blocked_pack), 0, 0, 0, "stop or exclude", "stop",
-     "When a pack blocks charging (it is cold, it is full). stop: CCL is 0, as dbus-aggregate-batteries has "
-     "it. exclude: the others go on with limits of their own. The same for discharging and DCL."},
+     MEANING("When a pack blocks charging (it is cold, it is full). stop: CCL is 0, as "
+             "dbus-aggregate-batteries has "
+             "it. exclude: the others go on with limits of their own. The same for discharging and DCL.")},
     {bank, "BLOCK_REJOIN_DIFF", NULL, KEY_REAL, AT(block_rejoin_diff_V), 0, 0.02, 5, "V", "0.2",
-     "With exclude: a pack whose voltage differs by more than this (for 16 cells in series) when it blocks "
-     "no "
-     "more is waited for, with low limits, until they meet."},
+     MEANING("With exclude: a pack whose voltage differs by more than this (for 16 cells in series) when it "
+             "blocks "
+             "no "
+             "more is waited for, with low limits, until they meet.")},
 
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
-     "A pack that has said nothing for half of this is asked; one that has not answered by then is lost: its "
-     "limits no longer hold, the others lead on, and there is an alarm."},
+     MEANING("A pack that has said nothing for half of this is asked; one that has not answered by then is "
+             "lost: its "
+             "limits no longer hold, the others lead on, and there is an alarm.")},
 
     {bank, "PACK_LOST", NULL, KEY_CHOICE, AT(pack_lost), 0, 0, 0, "degrade, hold or stop", "degrade",
-     "When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for LOST_GRACE, "
-     "then CCL and DCL are 0. stop: they are 0 at once. DCL = 0 off-grid means that the Multi shuts down and "
-     "the house goes dark: hold and stop are for those who choose that."},
+     MEANING("When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for "
+             "LOST_GRACE, "
+             "then CCL and DCL are 0. stop: they are 0 at once. DCL = 0 off-grid means that the Multi shuts "
+             "down and "
+             "the house goes dark: hold and stop are for those who choose that.")},
     {bank, "LOST_GRACE", NULL, KEY_WHOLE, AT(lost_grace_s), 0, 0, 86400, "s", "600",
-     "So long capacity and SoC keep the part of a lost pack. Without NR_OF_BATTERIES, and with PACK_LOST = "
-     "degrade, it is no longer waited for then."},
+     MEANING("So long capacity and SoC keep the part of a lost pack. Without NR_OF_BATTERIES, and with "
+             "PACK_LOST = "
+             "degrade, it is no longer waited for then.")},
 
     {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
-     "com.victronenergy.battery", "Services in which packs and shunts are looked for."},
+     "com.victronenergy.battery", MEANING("Services in which packs and shunts are looked for.")},
     {services, "DCLOAD_SERVICE_NAME", NULL, KEY_TEXT, AT(dcload_service_name), 0, 0, 0, "",
-     "com.victronenergy.dcload", "Services in which shunts set to DC metering are looked for."},
+     "com.victronenergy.dcload", MEANING("Services in which shunts set to DC metering are looked for.")},
     {services, "MULTI_KEYWORD", "MULTI_KEY_WORD", KEY_TEXT, AT(multi_keyword), 0, 0, 0, "",
-     "com.victronenergy.vebus", "Services that are a MultiPlus or Quattro. Empty: none."},
+     "com.victronenergy.vebus", MEANING("Services that are a MultiPlus or Quattro. Empty: none.")},
     {services, "MPPT_KEYWORD", "MPPT_KEY_WORD", KEY_TEXT, AT(mppt_keyword), 0, 0, 0, "",
-     "com.victronenergy.solarcharger", "Services that are a solar charger. Empty: none."},
+     "com.victronenergy.solarcharger", MEANING("Services that are a solar charger. Empty: none.")},
     {services, "BATTERY_PRODUCT_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_product_name_path), 0, 0, 0, "",
-     "/ProductName", "Where a pack shows the name that BATTERY_PRODUCT_NAME is looked for in."},
+     "/ProductName", MEANING("Where a pack shows the name that BATTERY_PRODUCT_NAME is looked for in.")},
     {services, "BATTERY_PRODUCT_NAME", NULL, KEY_TEXTS, AT(battery_product_names), 0, 0, 0, "", "",
-     "Only battery services whose product name contains this, or one of these, are packs (upper and lower "
-     "case "
-     "differ; with * or ? it is the whole name). Empty: every battery that shows limits or cells, shunts and "
-     "aggregates apart."},
+     MEANING("Only battery services whose product name contains this, or one of these, are packs (upper and "
+             "lower "
+             "case "
+             "differ; with * or ? it is the whole name). Empty: every battery that shows limits or cells, "
+             "shunts and "
+             "aggregates apart.")},
     {services, "PACKS", NULL, KEY_PACKS, AT(packs), 0, 0, 0, "", "",
-     "These battery services alone are packs, each by its custom name, its serial, its product name or its "
-     "instance: \"House 1\", #289, SerialBattery*. * stands for any text, ? for one character. It takes the "
-     "place of BATTERY_PRODUCT_NAME."},
+     MEANING("These battery services alone are packs, each by its custom name, its serial, its product name "
+             "or its "
+             "instance: \"House 1\", #289, SerialBattery*. * stands for any text, ? for one character. It "
+             "takes the "
+             "place of BATTERY_PRODUCT_NAME.")},
     {services, "IGNORE", NULL, KEY_PACKS, AT(ignore), 0, 0, 0, "", "",
-     "These battery services are neither packs nor shunts for us; named as in PACKS, over which it "
-     "prevails."},
+     MEANING("These battery services are neither packs nor shunts for us; named as in PACKS, over which it "
+             "prevails.")},
     {services, "BATTERY_INSTANCE_NAME_PATH", NULL, KEY_TEXT_PATH, AT(battery_instance_name_path), 0, 0, 0, "",
      "/CustomName",
-     "Where a pack shows what it is called. /Serial is there to stay, /CustomName is for "
-     "people."},
+     MEANING("Where a pack shows what it is called. /Serial is there to stay, /CustomName is for "
+             "people.")},
     {services, "SMARTSHUNT_NAME_KEYWORD", NULL, KEY_TEXT, AT(smartshunt_name_keyword), 0, 0, 0, "",
-     "SmartShunt", "A service whose product name contains this is a shunt, not a pack."},
+     "SmartShunt", MEANING("A service whose product name contains this is a shunt, not a pack.")},
     {services, "SMARTSHUNT_INSTANCE_NAME_PATH", NULL, KEY_TEXT_PATH, AT(smartshunt_instance_name_path), 0, 0,
-     0, "", "/CustomName", "Where a shunt shows the name that USE_SMARTSHUNTS lists."},
+     0, "", "/CustomName", MEANING("Where a shunt shows the name that USE_SMARTSHUNTS lists.")},
 
     {current, "CURRENT_FROM_VICTRON", NULL, KEY_BOOL, AT(current_from_victron), 0, 0, 0, "", "False",
-     "The bank current is what Multi, solar chargers and shunts measure, instead of what the packs do. "
-     "While one of them cannot be read the packs stand in."},
+     MEANING(
+         "The bank current is what Multi, solar chargers and shunts measure, instead of what the packs do. "
+         "While one of them cannot be read the packs stand in.")},
     {current, "CURRENT_SOURCES", NULL, KEY_SOURCES, AT(current_sources), 0, 0, 0, "", "vebus, solarcharger",
-     "What is summed for it, beside the shunts of USE_SMARTSHUNTS: classes of services, one instance of a "
-     "class "
-     "(dcload#31) or an instance (#288). Each counts as its class has it: dcload, dcsystem, motordrive and "
-     "dcdc "
-     "take from the bank, all others charge it. + before it: its current adds, - subtracts. dcdc takes by "
-     "its "
-     "input current; write +dcdc where its output charges the bank. A shunt in the trunk and its branches "
-     "would be counted twice: name one of the two."},
+     MEANING("What is summed for it, beside the shunts of USE_SMARTSHUNTS: classes of services, one instance "
+             "of a "
+             "class "
+             "(dcload#31) or an instance (#288). Each counts as its class has it: dcload, dcsystem, "
+             "motordrive and "
+             "dcdc "
+             "take from the bank, all others charge it. + before it: its current adds, - subtracts. dcdc "
+             "takes by "
+             "its "
+             "input current; write +dcdc where its output charges the bank. A shunt in the trunk and its "
+             "branches "
+             "would be counted twice: name one of the two.")},
     {current, "PACK_SHUNT", NULL, KEY_PACK_SHUNTS, AT(pack_shunts), 0, 0, 0, "", "",
-     "Packs with a shunt of their own, which measures better than their BMS: \"House 1\": 279, \"House 2\": "
-     "280 "
-     "soc. The pack's current is that of the shunt of this instance (-279: the other way round) and, with "
-     "soc, "
-     "its SoC too; this shunt counts for nothing else. While it cannot be read the pack's own values stand "
-     "in."},
+     MEANING("Packs with a shunt of their own, which measures better than their BMS: \"House 1\": 279, "
+             "\"House 2\": "
+             "280 "
+             "soc. The pack's current is that of the shunt of this instance (-279: the other way round) and, "
+             "with "
+             "soc, "
+             "its SoC too; this shunt counts for nothing else. While it cannot be read the pack's own values "
+             "stand "
+             "in.")},
     {current, "USE_SMARTSHUNTS", "DC_LOADS", KEY_SHUNTS, AT(use_smartshunts), 0, 0, 0, "", "False",
-     "Shunts that count for it: False none, True all, or a list of device instances or names "
-     "([278, \"Front\"]). A shunt set to battery monitor adds, one set to DC metering subtracts."},
+     MEANING("Shunts that count for it: False none, True all, or a list of device instances or names "
+             "([278, \"Front\"]). A shunt set to battery monitor adds, one set to DC metering subtracts.")},
     {current, "INVERT_SMARTSHUNTS", "INVERT_SMARTSHUNT", KEY_BOOL, AT(invert_smartshunts), 0, 0, 0, "",
-     "False", "The other way round."},
+     "False", MEANING("The other way round.")},
     {current, "SMARTSHUNT_AS_BATTERY_CURRENT", NULL, KEY_BOOL, AT(smartshunt_as_battery_current), 0, 0, 0, "",
-     "False", "The first shunt set to battery monitor alone is the bank current."},
+     "False", MEANING("The first shunt set to battery monitor alone is the bank current.")},
     {current, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_BOOL, AT(ignore_smartshunt_absence), 0, 0, 0, "",
-     "False", "A shunt that is not there counts as 0 A; else the packs stand in meanwhile."},
+     "False", MEANING("A shunt that is not there counts as 0 A; else the packs stand in meanwhile.")},
 
     {soc, "OWN_SOC", NULL, KEY_BOOL, AT(own_soc), 0, 0, 0, "", "False",
-     "State of charge from our own Coulomb counter instead of the mean of the packs'. The counter always "
-     "runs."},
+     MEANING(
+         "State of charge from our own Coulomb counter instead of the mean of the packs'. The counter always "
+         "runs.")},
     {soc, "SOC_METHOD", NULL, KEY_CHOICE, AT(soc_method), 0, 0, 0, "learned or reference", "learned",
-     "What OWN_SOC shows. learned: a counter that learns between two full charges what the current sensor "
-     "shows too much and what charging loses, and that takes the bank for full when the charge current has "
-     "fallen too; reference: the plain counter of dbus-aggregate-batteries."},
+     MEANING("What OWN_SOC shows. learned: a counter that learns between two full charges what the current "
+             "sensor "
+             "shows too much and what charging loses, and that takes the bank for full when the charge "
+             "current has "
+             "fallen too; reference: the plain counter of dbus-aggregate-batteries.")},
     {soc, "CAPACITY", NULL, KEY_CHOICE, AT(capacity), 0, 0, 0, "nameplate or learned", "nameplate",
-     "What OWN_SOC is a share of. nameplate: the installed capacity, as the packs say. learned: the usable "
-     "capacity that `battery-aggregator capacity` tells, from the first sweep on that leaves it uncertain by "
-     "no more than 5 %; the nameplate until then."},
+     MEANING("What OWN_SOC is a share of. nameplate: the installed capacity, as the packs say. learned: the "
+             "usable "
+             "capacity that `battery-aggregator capacity` tells, from the first sweep on that leaves it "
+             "uncertain by "
+             "no more than 5 %; the nameplate until then.")},
     {soc, "ZERO_SOC", NULL, KEY_BOOL, AT(zero_soc), 0, 0, 0, "", "False",
-     "The counter may be set to 0 at the bottom. At the top it is always set to 100 %."},
+     MEANING("The counter may be set to 0 at the bottom. At the top it is always set to 100 %.")},
     {soc, "MAX_CELL_VOLTAGE_SOC_FULL", NULL, KEY_REAL, AT(max_cell_voltage_soc_full_V), 0, 1, 5, "V", "3.45",
-     "The counter is set to 100 % when the highest cell is here (OWN_CHARGE_PARAMETERS = False)."},
+     MEANING("The counter is set to 100 % when the highest cell is here (OWN_CHARGE_PARAMETERS = False).")},
     {soc, "MIN_CELL_VOLTAGE_SOC_EMPTY", NULL, KEY_REAL, AT(min_cell_voltage_soc_empty_V), 0, 1, 5, "V",
-     "2.90", "With ZERO_SOC it is set to 0 when the lowest cell is here (OWN_CHARGE_PARAMETERS = False)."},
+     "2.90",
+     MEANING("With ZERO_SOC it is set to 0 when the lowest cell is here (OWN_CHARGE_PARAMETERS = False).")},
     {soc, "BATTERY_EFFICIENCY", NULL, KEY_REAL, AT(battery_efficiency), 0, 0.5, 1, "share", "0.98",
-     "Of the charge that goes in, how much can be taken out."},
+     MEANING("Of the charge that goes in, how much can be taken out.")},
     {soc, "CHARGE_SAVE_PRECISION", NULL, KEY_REAL, AT(charge_save_precision), 0, 0.00001, 1, "share",
      "0.0025",
-     "The file `charge` is written when the charge moved by this share of the capacity. Smaller wears the "
-     "flash."},
+     MEANING("The file `charge` is written when the charge moved by this share of the capacity. Smaller "
+             "wears the "
+             "flash.")},
 
     {control, "OWN_CHARGE_PARAMETERS", NULL, KEY_BOOL, AT(own_charge_parameters), 0, 0, 0, "", "False",
-     "CVL, CCL and DCL are computed here from the cells. False: merged from those of the packs."},
+     MEANING("CVL, CCL and DCL are computed here from the cells. False: merged from those of the packs.")},
     {control, "CHARGE_VOLTAGE_LIST", NULL, KEY_MONTHS, AT(charge_voltage_V), 0, 1, 5, "V per cell",
      "3.55, 3.50, 3.50, 3.45, 3.40, 3.40, 3.40, 3.40, 3.45, 3.50, 3.50, 3.55",
-     "How full the bank is charged, January to December: lower in summer for a longer life, higher in "
-     "winter for more energy. A month above MAX_CELL_VOLTAGE makes a cell peak at every full charge, which "
-     "turns DC feed-in off."},
+     MEANING(
+         "How full the bank is charged, January to December: lower in summer for a longer life, higher in "
+         "winter for more energy. A month above MAX_CELL_VOLTAGE makes a cell peak at every full charge, "
+         "which "
+         "turns DC feed-in off.")},
     {control, "BALANCING_VOLTAGE", NULL, KEY_REAL, AT(balancing_voltage_V), 0, 1, 5, "V per cell", "3.40",
-     "Charged up to once in BALANCING_REPETITION days and kept until the cells are even. Below "
-     "MAX_CELL_VOLTAGE."},
+     MEANING("Charged up to once in BALANCING_REPETITION days and kept until the cells are even. Below "
+             "MAX_CELL_VOLTAGE.")},
     {control, "BALANCING_REPETITION", NULL, KEY_WHOLE, AT(balancing_repetition_days), 0, 1, 365, "days", "10",
-     "Days from one balancing to the next."},
+     MEANING("Days from one balancing to the next.")},
     {control, "CELL_DIFF_MAX", NULL, KEY_REAL, AT(cell_diff_max_V), 0, 0.001, 0.5, "V", "0.025",
-     "Cells that differ by less are even."},
+     MEANING("Cells that differ by less are even.")},
     {control, "MAX_CELL_VOLTAGE", NULL, KEY_REAL, AT(max_cell_voltage_V), 0, 1, 5, "V", "3.45",
-     "No cell shall be above: from here on CVL gives way and DC feed-in is off."},
+     MEANING("No cell shall be above: from here on CVL gives way and DC feed-in is off.")},
     {control, "MIN_CELL_VOLTAGE", NULL, KEY_REAL, AT(min_cell_voltage_V), 0, 0.5, 5, "V", "2.90",
-     "With a cell here nothing is discharged any more. Off-grid that means: the house goes dark."},
+     MEANING("With a cell here nothing is discharged any more. Off-grid that means: the house goes dark.")},
     {control, "MIN_CELL_HYSTERESIS", NULL, KEY_REAL, AT(min_cell_hysteresis_V), 0, 0, 1, "V", "0.1",
-     "Discharged again when the lowest cell is this much above MIN_CELL_VOLTAGE."},
+     MEANING("Discharged again when the lowest cell is this much above MIN_CELL_VOLTAGE.")},
     {control, "MAX_CHARGE_CURRENT", NULL, KEY_REAL_SET, AT(max_charge_current_A), AT(max_charge_current_set),
      0, 5000, "A", "",
-     "Of the bank. Empty: 200 A for our own charge control, and no cap on merged limits. Set it to what "
-     "busbars and fuses bear: no BMS knows them."},
+     MEANING(
+         "Of the bank. Empty: 200 A for our own charge control, and no cap on merged limits. Set it to what "
+         "busbars and fuses bear: no BMS knows them.")},
     {control, "MAX_DISCHARGE_CURRENT", NULL, KEY_REAL_SET, AT(max_discharge_current_A),
-     AT(max_discharge_current_set), 0, 5000, "A", "", "The same for discharging."},
+     AT(max_discharge_current_set), 0, 5000, "A", "", MEANING("The same for discharging.")},
     {control, "CELL_CHARGE_LIMITING_VOLTAGE", NULL, KEY_CURVE_X, AT(charge_curve), 0, 0.5, 5, "V", "",
-     "The charge current follows the cells: at these voltages of a cell ... Empty: MIN_CELL_VOLTAGE, "
-     "that + 0.05, BALANCING_VOLTAGE - 0.1, BALANCING_VOLTAGE, MAX_CELL_VOLTAGE."},
+     MEANING("The charge current follows the cells: at these voltages of a cell ... Empty: MIN_CELL_VOLTAGE, "
+             "that + 0.05, BALANCING_VOLTAGE - 0.1, BALANCING_VOLTAGE, MAX_CELL_VOLTAGE.")},
     {control, "CELL_CHARGE_LIMITED_CURRENT", NULL, KEY_CURVE_Y, AT(charge_curve), 0, 0, 1, "share",
-     "0.2, 1, 1, 0.1, 0", "... this share of MAX_CHARGE_CURRENT, in between on a straight line."},
+     "0.2, 1, 1, 0.1, 0", MEANING("... this share of MAX_CHARGE_CURRENT, in between on a straight line.")},
     {control, "CELL_DISCHARGE_LIMITING_VOLTAGE", NULL, KEY_CURVE_X, AT(discharge_curve), 0, 0.5, 5, "V", "",
-     "The same for discharging. Empty: MIN_CELL_VOLTAGE, that + 0.1, that + 0.2."},
+     MEANING("The same for discharging. Empty: MIN_CELL_VOLTAGE, that + 0.1, that + 0.2.")},
     {control, "CELL_DISCHARGE_LIMITED_CURRENT", NULL, KEY_CURVE_Y, AT(discharge_curve), 0, 0, 1, "share",
-     "0, 0.05, 1", "... this share of MAX_DISCHARGE_CURRENT."},
+     "0, 0.05, 1", MEANING("... this share of MAX_DISCHARGE_CURRENT.")},
     {control, "KEEP_MAX_CVL", NULL, KEY_BOOL, AT(keep_max_cvl), 0, 0, 0, "", "False",
-     "When merging: the highest CVL of the packs until all are in float, then the lowest, so that one "
-     "pack in float does not stop the others from balancing. A pack with a cell at MAX_CELL_VOLTAGE still "
-     "pulls it down."},
+     MEANING(
+         "When merging: the highest CVL of the packs until all are in float, then the lowest, so that one "
+         "pack in float does not stop the others from balancing. A pack with a cell at MAX_CELL_VOLTAGE "
+         "still "
+         "pulls it down.")},
 
     {control, "CVL_CONTROL", NULL, KEY_CHOICE, AT(cvl_control), 0, 0, 0, "smooth or reference", "smooth",
-     "How CVL gives way to the highest cell (OWN_CHARGE_PARAMETERS = True). smooth: ahead of the peak, so "
-     "that the cell stays a few mV under MAX_CELL_VOLTAGE and chargers do not hunt; reference: by what the "
-     "cells are above MAX_CELL_VOLTAGE, once they are, as dbus-aggregate-batteries does it."},
+     MEANING("How CVL gives way to the highest cell (OWN_CHARGE_PARAMETERS = True). smooth: ahead of the "
+             "peak, so "
+             "that the cell stays a few mV under MAX_CELL_VOLTAGE and chargers do not hunt; reference: by "
+             "what the "
+             "cells are above MAX_CELL_VOLTAGE, once they are, as dbus-aggregate-batteries does it.")},
     {control, "FEED_IN_RETURN", NULL, KEY_CHOICE, AT(feed_in_return), 0, 0, 0, "calm or balanced", "calm",
-     "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE or a pack blocks charging "
-     "(OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
-     "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
-     "which near the top may take days."},
+     MEANING(
+         "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE or a pack blocks charging "
+         "(OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
+         "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
+         "which near the top may take days.")},
     {control, "FEED_IN_MIN_HOLD", NULL, KEY_REAL, AT(feed_in_min_hold_s), 0, 0, 3600, "s", "60",
-     "It stays off at least so long. A peak within the hour after its return doubles the next hold, up to "
-     "an hour."},
+     MEANING("It stays off at least so long. A peak within the hour after its return doubles the next hold, "
+             "up to "
+             "an hour.")},
 
     {output, "UPDATE_INTERVAL_DATA", NULL, KEY_WHOLE, AT(update_interval_data_s), 0, 1, 60, "s", "1",
-     "Everything is calculated at least this often, also when nothing changed."},
+     MEANING("Everything is calculated at least this often, also when nothing changed.")},
     {output, "UPDATE_COALESCE", NULL, KEY_WHOLE, AT(update_coalesce_ms), 0, 0, 1000, "ms", "50",
-     "Changes are gathered for so long, then calculated and published once."},
+     MEANING("Changes are gathered for so long, then calculated and published once.")},
     {output, "SEND_CELL_VOLTAGES", NULL, KEY_BOOL, AT(send_cell_voltages), 0, 0, 0, "", "False",
-     "Show every cell as /Voltages/<pack>_Cell<k>."},
-    {output, "LOGGING", NULL, KEY_LEVEL, AT(logging), 0, 0, 0, "", "INFO", "How much the log says."},
+     MEANING("Show every cell as /Voltages/<pack>_Cell<k>.")},
+    {output, "LOGGING", NULL, KEY_LEVEL, AT(logging), 0, 0, 0, "", "INFO", MEANING("How much the log says.")},
     {output, "LOG_PERIOD", NULL, KEY_WHOLE, AT(log_period_s), 0, 0, 86400, "s", "300",
-     "A line with the state of the bank every so often. 0: none."},
+     MEANING("A line with the state of the bank every so often. 0: none.")},
 
     {older, "CAN_batteries", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
      "What a pack does not show is derived, pack by pack."},

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meaning.h"
 #include "version.h"
 
 /* One path that follows a field of struct aggregate: a double for 'i' and 'd', a char array for 's'. */
@@ -15,25 +16,25 @@ struct output {
 };
 
 #define OF(member) offsetof(struct aggregate, member)
-#define REAL(path, decimals, unit, member, help)                                  \
-    {                                                                             \
-        {path, 'd', decimals, ROUND_NEAREST, unit, NULL, help, false}, OF(member) \
+#define REAL(path, decimals, unit, member, help)                                           \
+    {                                                                                      \
+        {path, 'd', decimals, ROUND_NEAREST, unit, NULL, MEANING(help), false}, OF(member) \
     }
-#define LIMIT(path, decimals, unit, member, help)                              \
-    {                                                                          \
-        {path, 'd', decimals, ROUND_DOWN, unit, NULL, help, false}, OF(member) \
+#define LIMIT(path, decimals, unit, member, help)                                       \
+    {                                                                                   \
+        {path, 'd', decimals, ROUND_DOWN, unit, NULL, MEANING(help), false}, OF(member) \
     }
-#define WHOLE(path, unit, member, help)                                    \
-    {                                                                      \
-        {path, 'i', 0, ROUND_NEAREST, unit, NULL, help, false}, OF(member) \
+#define WHOLE(path, unit, member, help)                                             \
+    {                                                                               \
+        {path, 'i', 0, ROUND_NEAREST, unit, NULL, MEANING(help), false}, OF(member) \
     }
-#define NAMED(path, names, member, help)                                    \
-    {                                                                       \
-        {path, 'i', 0, ROUND_NEAREST, NULL, names, help, false}, OF(member) \
+#define NAMED(path, names, member, help)                                             \
+    {                                                                                \
+        {path, 'i', 0, ROUND_NEAREST, NULL, names, MEANING(help), false}, OF(member) \
     }
-#define WORDS(path, member, help)                                          \
-    {                                                                      \
-        {path, 's', 0, ROUND_NEAREST, NULL, NULL, help, false}, OF(member) \
+#define WORDS(path, member, help)                                                   \
+    {                                                                               \
+        {path, 's', 0, ROUND_NEAREST, NULL, NULL, MEANING(help), false}, OF(member) \
     }
 
 static const char *const yes_no[] = {"No", "Yes", NULL};

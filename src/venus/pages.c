@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meaning.h"
+
 /* One path under /Battery/<n>/, from a field of struct pack: a double, or a char array for 's'. */
 struct field {
     struct item_def item;
@@ -13,21 +15,21 @@ struct field {
 };
 
 #define OF(member) offsetof(struct pack, member)
-#define REAL(path, decimals, unit, member, step, help)                                  \
+#define REAL(path, decimals, unit, member, step, help)                                           \
+    {                                                                                            \
+        {path, 'd', decimals, ROUND_NEAREST, unit, NULL, MEANING(help), false}, OF(member), step \
+    }
+#define LIMIT(path, decimals, unit, member, step, help)                                       \
+    {                                                                                         \
+        {path, 'd', decimals, ROUND_DOWN, unit, NULL, MEANING(help), false}, OF(member), step \
+    }
+#define NAMED(path, names, member, help)                                                \
     {                                                                                   \
-        {path, 'd', decimals, ROUND_NEAREST, unit, NULL, help, false}, OF(member), step \
+        {path, 'i', 0, ROUND_NEAREST, NULL, names, MEANING(help), false}, OF(member), 0 \
     }
-#define LIMIT(path, decimals, unit, member, step, help)                              \
-    {                                                                                \
-        {path, 'd', decimals, ROUND_DOWN, unit, NULL, help, false}, OF(member), step \
-    }
-#define NAMED(path, names, member, help)                                       \
-    {                                                                          \
-        {path, 'i', 0, ROUND_NEAREST, NULL, names, help, false}, OF(member), 0 \
-    }
-#define WORDS(path, member, help)                                             \
-    {                                                                         \
-        {path, 's', 0, ROUND_NEAREST, NULL, NULL, help, false}, OF(member), 0 \
+#define WORDS(path, member, help)                                                      \
+    {                                                                                  \
+        {path, 's', 0, ROUND_NEAREST, NULL, NULL, MEANING(help), false}, OF(member), 0 \
     }
 
 static const char *const yes_no[] = {"No", "Yes", NULL};
