@@ -31,11 +31,13 @@ build_program() {
     mkdir -p "$out/$1" "$stage/$name/bin/$1"
     # shellcheck disable=SC2086 # lists of options
     $compiler $headers $flags -fPIE -Wall -Wextra -Werror -c packaging/no_dl.c -o "$out/$1/no_dl.o"
-    # libuv as Debian built it, without its tables for unwinding.
-    "$triplet-objcopy" --remove-section=.eh_frame --remove-section=.rela.eh_frame --remove-section=.rel.eh_frame \
-        "$libraries/libuv_a.a" "$out/$1/libuv_a.a"
+    # libuv and inih as Debian built them, without their tables for unwinding.
+    for library in libuv_a.a libinih.a; do
+        "$triplet-objcopy" --remove-section=.eh_frame --remove-section=.rela.eh_frame \
+            --remove-section=.rel.eh_frame "$libraries/$library" "$out/$1/$library"
+    done
     make -s -j"$(nproc)" "BUILD=$out/$1" CC="$compiler" AR="$triplet-ar" CFLAGS="$flags" PACKAGES_CFLAGS="$headers" \
-        LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections $(packaging/arch.sh "$1" link)" \
+        LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections -Wl,--no-eh-frame-hdr $(packaging/arch.sh "$1" link)" \
         LIBS="-l:libuv_a.a -l:libinih.a $out/$1/no_dl.o -ldbus-1 -lpthread -lm" \
         "$out/$1/battery-aggregator" >/dev/null
     "$triplet-strip" --strip-all --remove-section=.comment -o "$stage/$name/bin/$1/battery-aggregator" \
