@@ -206,7 +206,7 @@ COVERAGE_LEAST := 95
 coverage: need-coverage
 	@$(MAKE) run-coverage BUILD=$(COVERAGE_BUILD) HARDENING=-fPIE CFLAGS="-O0 -g" SANITIZE=--coverage WARNINGS=
 
-run-coverage: $(PROGRAMS) $(COVERAGE_TESTS)
+run-coverage: $(PROGRAMS) $(COVERAGE_TESTS) $(BUILD)/tests/world.so
 	@find $(BUILD) -name '*.gcda' -delete
 	@BUILD=$(BUILD) tests/run.sh $(COVERAGE_TESTS)
 	gcovr --branches --exclude-unreachable-branches --fail-under-branch $(COVERAGE_LEAST) --root . \

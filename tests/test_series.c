@@ -176,6 +176,62 @@ static void one_current_measured_as_two_is_found_out_in_a_minute(void **state)
     assert_false(series.currents_watch.stands);
 }
 
+static void the_coldest_and_the_warmest_cell_name_their_pack(void **state)
+{
+    const struct pack_reading *string;
+
+    (void)state;
+    packs.pack[0].reading.cell_temperature_min_C = 18;
+    packs.pack[0].reading.cell_temperature_max_C = 21;
+    packs.pack[1].reading.cell_temperature_min_C = 9;
+    packs.pack[1].reading.cell_temperature_max_C = 12;
+    strcpy(packs.pack[1].reading.cell_temperature_min_id, "T2");
+    string = merge();
+    assert_near(string->cell_temperature_min_C, 9, 0);
+    assert_string_equal(string->cell_temperature_min_id, "B: T2");
+    assert_near(string->cell_temperature_max_C, 21, 0);
+    assert_string_equal(string->cell_temperature_max_id, "A");
+}
+
+static void the_worst_alarm_is_that_of_the_string(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.alarm[ALARM_LOW_VOLTAGE] = 2;
+    packs.pack[1].reading.alarm[ALARM_LOW_VOLTAGE] = 0;
+    packs.pack[1].reading.soh_pct = 90; /* and A does not tell it */
+    assert_near(merge()->alarm[ALARM_LOW_VOLTAGE], 2, 0);
+    assert_true(isnan(merge()->soh_pct));
+    packs.pack[0].reading.soh_pct = 95;
+    assert_near(merge()->soh_pct, 90, 0);
+}
+
+static void one_that_blocks_discharging_blocks_that_of_the_string(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.allow_discharge = 0;
+    merge();
+    assert_true(pack_blocks_discharge(&series.pack));
+    assert_false(pack_blocks_charge(&series.pack));
+}
+
+static void packs_that_show_only_their_extremes_make_a_string(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct pack_reading *reading = &packs.pack[i].reading;
+
+        for (int c = 0; c < 4; c++)
+            reading->cell_V[c] = packs.pack[i].last.cell_V[c] = NAN;
+        reading->cell_voltage_max_V = i == 0 ? 3.40 : 3.35;
+        reading->cell_voltage_min_V = i == 0 ? 3.30 : 3.28;
+        strcpy(reading->cell_voltage_max_id, "M1C3");
+    }
+    assert_near(merge()->cell_voltage_max_V, 3.40, 0);
+    assert_string_equal(merge()->cell_voltage_max_id, "A: M1C3");
+    assert_near(merge()->cell_voltage_min_V, 3.28, 0);
+    assert_near(merge()->cells_sum_V, 26.48, 1e-9); /* their voltages */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +245,10 @@ int main(void)
         cmocka_unit_test_setup(nobody_is_pushed_over_its_limit_by_its_sister, setup),
         cmocka_unit_test_setup(a_limit_that_falls_silent_stands_and_one_never_told_is_unknown, setup),
         cmocka_unit_test_setup(what_one_does_not_know_is_not_made_up, setup),
+        cmocka_unit_test_setup(the_coldest_and_the_warmest_cell_name_their_pack, setup),
+        cmocka_unit_test_setup(the_worst_alarm_is_that_of_the_string, setup),
+        cmocka_unit_test_setup(one_that_blocks_discharging_blocks_that_of_the_string, setup),
+        cmocka_unit_test_setup(packs_that_show_only_their_extremes_make_a_string, setup),
         cmocka_unit_test_setup(one_current_measured_as_two_is_found_out_in_a_minute, setup),
         cmocka_unit_test_setup(the_cells_of_each_are_as_many_as_the_settings_say, setup),
     };

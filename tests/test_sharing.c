@@ -286,6 +286,86 @@ static void other_packs_are_learned_anew(void **state)
     assert_near(share[0], 100.0 / 380, 1e-9);
 }
 
+static void discharging_is_held_back_likewise(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    live(1, -100, -55);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.discharge_current.value, 155 * 0.95 / 1.1, 1e-6);
+    assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+/* B's BMS lowers its limit by 1 % a second while the cells fill: the chargers would follow too late. */
+static void a_limit_that_falls_is_met_ahead(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    for (int s = 0; s < 20; s++) {
+        packs.pack[1].reading.charge_current_max_A = 50 - 0.5 * s;
+        live(1, 80, 36);
+        limits = merge();
+        sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    }
+    assert_true(36 / packs.pack[1].reading.charge_current_max_A < SHARING_LOAD_MOST); /* not yet above it */
+    assert_true(limits.charge_current.value < 116);                                   /* and yet less */
+}
+
+static void a_limit_of_0_stays_0_and_an_unknown_one_unknown(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    live(1, 100, 55);
+    limits = merge();
+    limits.charge_current.value = 0;
+    limits.discharge_current.value = NAN;
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 0, 0);
+    assert_true(isnan(limits.discharge_current.value));
+}
+
+static void without_capacities_packs_are_counted(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.capacity_installed_Ah = packs.pack[0].last.capacity_installed_Ah = NAN;
+    packs.pack[0].reading.allow_charge = 0;
+    live(1, 0, 0);
+    assert_near(sharing_open_part(packs.list, 2, true), 0.5, 1e-9);
+    assert_near(sharing_open_part(packs.list, 2, false), 1, 1e-9);
+    assert_near(sharing_open_part(packs.list, 0, true), 0, 0);
+}
+
+static void who_is_apart_is_judged_without_a_number_of_cells_too(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        packs.pack[i].reading.cells_in_series = packs.pack[i].last.cells_in_series = NAN;
+    packs.pack[0].reading.allow_discharge = 0;
+    packs.pack[0].reading.voltage_V = 52.7;
+    live(1, 0, 0);
+    packs.pack[0].reading.allow_discharge = 1;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_wait_for_rejoining(&sharing, packs.list, 2, &limits);
+    assert_near(limits.discharge_current.value, 19, 1e-9); /* 0.3 V apart, 0.2 are allowed */
+}
+
+static void time_that_stands_or_runs_back_teaches_nothing(void **state)
+{
+    (void)state;
+    live(1, 40, 20);
+    for (int i = 0; i < 100; i++)
+        sharing_step(&sharing, &config, packs.list, 2, now_s - i);
+    assert_int_equal(sharing.steps, 0);
+    assert_near(sharing.in_s, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +383,12 @@ int main(void)
         cmocka_unit_test_setup(a_cold_pack_starves_the_other_only_when_told_to, setup),
         cmocka_unit_test_setup(the_others_are_not_charged_far_above_one_that_blocks, setup),
         cmocka_unit_test_setup(a_pack_that_comes_back_apart_is_waited_for, setup),
+        cmocka_unit_test_setup(discharging_is_held_back_likewise, setup),
+        cmocka_unit_test_setup(a_limit_that_falls_is_met_ahead, setup),
+        cmocka_unit_test_setup(a_limit_of_0_stays_0_and_an_unknown_one_unknown, setup),
+        cmocka_unit_test_setup(without_capacities_packs_are_counted, setup),
+        cmocka_unit_test_setup(who_is_apart_is_judged_without_a_number_of_cells_too, setup),
+        cmocka_unit_test_setup(time_that_stands_or_runs_back_teaches_nothing, setup),
         cmocka_unit_test_setup(other_packs_are_learned_anew, setup),
     };
 
