@@ -703,6 +703,12 @@ static void a_pack_has_a_shunt_by_instance_with_soc_if_told(void **state)
     expect_error(bench, "PACK_SHUNT = A\n",
                  "the shunt of this pack is missing, as in \"House 1\": 279 (at 'A')");
     expect_error(bench, "PACK_SHUNT = A: left\n", "the instance of a shunt, a number");
+    expect_good(bench, "PACK_SHUNT = [A: +279, 'B': -#280 soc]\n");
+    expect_error(bench, "PACK_SHUNT = A: 12345678901\n", "the instance of a shunt, a number");
+    expect_error(bench, "PACK_SHUNT = [A: 279\n", "the ']' is missing");
+    expect_error(bench, "PACK_SHUNT = \"A: 279\n", "a quote is missing");
+    expect_error(bench, "PACK_SHUNT = A: 279 B: 280\n", "only soc may stand");
+    expect_error(bench, "PACK_SHUNT = #x: 279\n", "behind # stands an instance");
     expect_error(bench, "PACK_SHUNT = A: 279 sok\n", "only soc may stand (at 'sok')");
     expect_error(bench, "PACK_SHUNT = A: 279, A: 280\n", "this pack stands twice");
     expect_error(bench, "PACK_SHUNT = A: 279, B: 279\n", "it measures one pack only (at 'B: 279')");
@@ -727,6 +733,10 @@ static void sources_of_current_are_classes_and_instances_with_a_sign(void **stat
                  "no class of services on the DC side (at '-mppt')");
     expect_error(bench, "CURRENT_SOURCES = mppt\n", "dcsystem, motordrive, battery, #INSTANCE");
     expect_error(bench, "CURRENT_SOURCES = dcload#x\n", "behind # stands an instance");
+    expect_error(bench, "CURRENT_SOURCES = vebus, , dcload\n", "nothing stands between two commas");
+    expect_error(bench, "CURRENT_SOURCES = -\n", "neither a class of services nor #INSTANCE");
+    expect_error(bench, "CURRENT_SOURCES = [vebus\n", "the ']' is missing");
+    expect_error(bench, "CURRENT_SOURCES = #1, -#1\n", "this stands twice");
     expect_error(bench, "CURRENT_SOURCES = dcload, -dcload\n", "this stands twice");
     expect_error(bench, "CURRENT_SOURCES = dcload dcsystem\n", "a comma is missing (at 'dcsystem')");
 }
