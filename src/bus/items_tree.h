@@ -5,12 +5,23 @@
 
 #include "bus/items.h"
 
+/* With 64 packs there are some 1,500 of them. */
 struct item {
-    struct item_def def; /* the path is our own copy */
-    bool known;
-    bool changed; /* since the last publication */
-    double number;
-    char *text; /* ITEMS_TEXT_MAX bytes, of an 's' */
+    const char *path; /* our own copy */
+    const char *unit;
+    const char *const *names;
+    const char *description;
+    union {
+        double number;
+        char *text; /* of an 's': room bytes */
+    };
+    unsigned char room;
+    char type;
+    signed char decimals;
+    bool rounds_down : 1;
+    bool writable : 1;
+    bool known : 1;
+    bool changed : 1; /* since the last publication */
 };
 
 struct items {

@@ -169,6 +169,8 @@ static bool add_page(struct pages *pages, size_t slot)
         page->who[i] = add(pages->items, &who_items[i], path);
         if (page->who[i] < 0)
             return false;
+        if (who_items[i].type == 's' && i != WHO_SERVICE)
+            items_limit_text(pages->items, page->who[i], READING_TEXT_MAX);
     }
     for (size_t i = 0; i < FIELDS; i++) {
         snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, fields[i].item.path);
@@ -176,6 +178,8 @@ static bool add_page(struct pages *pages, size_t slot)
         page->shown[i] = NAN;
         if (page->field[i] < 0)
             return false;
+        if (fields[i].item.type == 's')
+            items_limit_text(pages->items, page->field[i], READING_TEXT_MAX);
     }
     if (slot < PAGES_MODULES_MAX) {
         snprintf(path, sizeof path, "/Diagnostics/Module%zu/Id", slot);
