@@ -9,7 +9,14 @@
 
 #include "bus/items_tree.h"
 
-enum { ROOM_FIRST = 128, DECIMALS_MAX = 6, TEXT_TYPE_DECIMALS = 3 };
+enum {
+    ROOM_FIRST = 128,
+    KINDS_AT_ONCE = 32,
+    KINDS_MAX = 65535,
+    PATHS_BLOCK = 4000,
+    DECIMALS_MAX = 6,
+    TEXT_TYPE_DECIMALS = 3,
+};
 
 #define ROUND_DOWN_TOLERANCE 1e-6 /* of the last digit: 52.8 is 52.80 and not 52.79 */
 #define FIXED_POINT_MAX 1e15      /* larger numbers have no decimals anyway */
@@ -27,19 +34,71 @@ struct items *items_new(items_set_fn set, void *ctx)
     return items;
 }
 
-static void item_free(struct item *item)
+/* Paths are many, short and never freed alone. */
+struct item_paths {
+    struct item_paths *before;
+    size_t used, size;
+    char text[];
+};
+
+static const char *keep_path(struct items *items, const char *path)
 {
-    free((char *)item->path);
-    if (item->type == 's')
-        free(item->text);
+    size_t length = strlen(path) + 1;
+    struct item_paths *block = items->paths;
+
+    if (!block || block->size - block->used < length) {
+        size_t size = length > PATHS_BLOCK ? length : PATHS_BLOCK;
+
+        block = malloc(sizeof *block + size);
+        if (!block)
+            return NULL;
+        *block = (struct item_paths){.before = items->paths, .size = size};
+        items->paths = block;
+    }
+    block->used += length;
+    return memcpy(block->text + block->used - length, path, length);
+}
+
+/* The kind of these items, a new one if need be; KINDS_MAX when out of memory. */
+static size_t keep_kind(struct items *items, const struct item_def *def)
+{
+    const char *description = def->description ? def->description : "";
+    size_t i = 0;
+
+    for (; i < items->kind_count; i++) {
+        const struct item_kind *kind = &items->kinds[i];
+
+        if (kind->unit == def->unit && kind->names == def->names && kind->description == description)
+            return i;
+    }
+    if (i == KINDS_MAX)
+        return KINDS_MAX;
+    if (i % KINDS_AT_ONCE == 0) {
+        struct item_kind *kinds = realloc(items->kinds, (i + KINDS_AT_ONCE) * sizeof *kinds);
+
+        if (!kinds)
+            return KINDS_MAX;
+        items->kinds = kinds;
+    }
+    items->kinds[items->kind_count++] = (struct item_kind){def->unit, def->names, description};
+    return i;
 }
 
 void items_free(struct items *items)
 {
     if (!items)
         return;
-    for (size_t i = 0; i < items->count; i++)
-        item_free(&items->item[i]);
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->item[i].type == 's')
+            free(items->item[i].text);
+    }
+    while (items->paths) {
+        struct item_paths *before = items->paths->before;
+
+        free(items->paths);
+        items->paths = before;
+    }
+    free(items->kinds);
     free(items->item);
     free(items->sorted);
     free(items->changes);
@@ -159,26 +218,25 @@ static bool give_type(struct item *item, char type, unsigned char room)
     return true;
 }
 
-static bool make_item(const struct item_def *def, struct item *item)
+static bool make_item(struct items *items, const struct item_def *def, size_t room, struct item *item)
 {
-    *item = (struct item){
-        .path = strdup(def->path),
-        .unit = def->unit,
-        .names = def->names,
-        .description = def->description ? def->description : "",
-        .decimals = def->decimals,
-        .rounds_down = def->rounding == ROUND_DOWN,
-        .writable = def->writable,
-    };
-    if (item->path && give_type(item, def->type, ITEMS_TEXT_MAX))
-        return true;
-    free((char *)item->path);
-    return false;
+    size_t kind = keep_kind(items, def);
+
+    if (kind == KINDS_MAX || !give_type(item, def->type, (unsigned char)room))
+        return false;
+    item->kind = (unsigned short)kind;
+    item->decimals = def->decimals;
+    item->rounds_down = def->rounding == ROUND_DOWN;
+    item->writable = def->writable;
+    item->path = keep_path(items, def->path);
+    if (!item->path && item->type == 's')
+        free(item->text);
+    return item->path != NULL;
 }
 
-int items_add(struct items *items, const struct item_def *def)
+int items_add_short(struct items *items, const struct item_def *def, size_t room)
 {
-    struct item item;
+    struct item item = {0};
     size_t at;
 
     if (!is_path(def->path) || !is_free(items, def->path) || def->decimals < 0 ||
@@ -186,7 +244,7 @@ int items_add(struct items *items, const struct item_def *def)
         return -1;
     if (items->count == items->room && !grow(items))
         return -1;
-    if (!make_item(def, &item))
+    if (!make_item(items, def, room, &item))
         return -1;
     at = lower_bound(items, def->path);
     memmove(&items->sorted[at + 1], &items->sorted[at], (items->count - at) * sizeof *items->sorted);
@@ -195,16 +253,9 @@ int items_add(struct items *items, const struct item_def *def)
     return (int)items->count++;
 }
 
-void items_limit_text(struct items *items, int index, size_t room)
+int items_add(struct items *items, const struct item_def *def)
 {
-    struct item *item = &items->item[index];
-    char *text = realloc(item->text, room);
-
-    if (!text)
-        return;
-    item->text = text;
-    item->room = (unsigned char)room;
-    text[room - 1] = '\0';
+    return items_add_short(items, def, ITEMS_TEXT_MAX);
 }
 
 bool items_set_type(struct items *items, int index, char type)
@@ -236,15 +287,16 @@ const char *items_path(const struct items *items, int item)
 struct item_def items_def(const struct items *items, int index)
 {
     const struct item *item = &items->item[index];
+    const struct item_kind *kind = &items->kinds[item->kind];
 
     return (struct item_def){
         .path = item->path,
         .type = item->type,
         .decimals = item->decimals,
         .rounding = item->rounds_down ? ROUND_DOWN : ROUND_NEAREST,
-        .unit = item->unit,
-        .names = item->names,
-        .description = item->description,
+        .unit = kind->unit,
+        .names = kind->names,
+        .description = kind->description,
         .writable = item->writable,
     };
 }
@@ -412,13 +464,13 @@ static void number_text(char *buf, double number, int decimals)
 }
 
 /* The name of an enumerated value, NULL when it has none. */
-static const char *value_name(const struct item *item)
+static const char *value_name(const char *const *names, double number)
 {
-    if (!item->names || item->number < 0)
+    if (!names || number < 0)
         return NULL;
-    for (int i = 0; item->names[i]; i++) {
-        if (i == item->number)
-            return item->names[i];
+    for (int i = 0; names[i]; i++) {
+        if (i == number)
+            return names[i];
     }
     return NULL;
 }
@@ -426,20 +478,21 @@ static const char *value_name(const struct item *item)
 const char *items_text(const struct items *items, int index, char *buf)
 {
     const struct item *item = &items->item[index];
+    const struct item_kind *kind = &items->kinds[item->kind];
     const char *name;
 
     if (!item->known)
         return strcpy(buf, invalid_text);
     if (item->type == 's')
         return strcpy(buf, item->text);
-    name = value_name(item);
+    name = value_name(kind->names, item->number);
     if (name) {
         snprintf(buf, ITEMS_TEXT_MAX, "%s", name);
         return buf;
     }
     number_text(buf, item->number, decimals_of(item));
-    if (item->unit)
-        strncat(buf, item->unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
+    if (kind->unit)
+        strncat(buf, kind->unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
     return buf;
 }
 

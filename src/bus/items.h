@@ -43,9 +43,9 @@ void items_offer(struct items *items, const struct methods *methods);
  * invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
  * an inner node) or malformed. */
 int items_add(struct items *items, const struct item_def *def);
-/* An 's' that never needs more than room bytes, with its NUL (1..ITEMS_TEXT_MAX, which it has at first):
- * what is longer is cut there. */
-void items_limit_text(struct items *items, int item, size_t room);
+/* The same for an 's' that needs no more than room bytes, with its NUL (2..ITEMS_TEXT_MAX): what is longer is
+ * cut there. */
+int items_add_short(struct items *items, const struct item_def *def, size_t room);
 int items_find(const struct items *items, const char *path); /* -1 = none */
 size_t items_count(const struct items *items);
 

@@ -170,7 +170,7 @@ static void get_items(struct request *request)
 static void get_description(struct request *request)
 {
     DBusMessageIter iter;
-    const char *description = request->item >= 0 ? request->items->item[request->item].description : "";
+    const char *description = request->item >= 0 ? items_def(request->items, request->item).description : "";
 
     end_reply(request, begin_reply(request, &iter) &&
                            dbus_message_iter_append_basic(&iter, DBUS_TYPE_STRING, &description));
