@@ -300,7 +300,7 @@ run-check:
 
 run-check: check-packaging
 check-packaging:
-	clang-format --dry-run -Werror packaging/no_dl.c
+	clang-format --dry-run -Werror packaging/libuv_unused.c
 	shellcheck packaging/*.sh packaging/*/*.sh
 
 # The time of all files in a release: the commit's.
