@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 ALL_CORES = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell nproc)))
 
 # Debian packages: to build; to test and to run the demo; to check.
-NEED_BUILD := pkg-config libdbus-1-dev libuv1-dev libinih-dev
+NEED_BUILD := libc6-dev pkg-config libdbus-1-dev libuv1-dev libinih-dev
 NEED_TEST := $(NEED_BUILD) libcmocka-dev dbus dbus-daemon python3-dbus python3-gi systemd libglib2.0-bin tzdata
 NEED_DEMO := $(NEED_BUILD) dbus dbus-daemon
 NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
