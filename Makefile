@@ -221,7 +221,7 @@ run-coverage: $(PROGRAMS) $(COVERAGE_TESTS) $(BUILD)/tests/world.so
 	@find $(BUILD) -name '*.gcda' -delete
 	@BUILD=$(BUILD) tests/run.sh $(COVERAGE_TESTS)
 	gcovr --branches --exclude-unreachable-branches --fail-under-branch $(COVERAGE_LEAST) --root . \
-	    --filter 'src/core/' --filter 'src/settings' --filter 'src/state\.c' $(BUILD)
+	    --filter 'src/core/' --filter 'src/settings' --filter 'src/state' $(BUILD)
 
 need-fuzz:
 	@scripts/need.sh $(NEED_FUZZ)
