@@ -15,14 +15,20 @@
 # make test-install     install.sh in a root that looks like Venus OS, with real daemontools (PARTS="upgrade pipe")
 # make asan, make valgrind    the tests under the sanitizers, under valgrind
 
+# All cores, for building and testing: JOBS=1 one after the other; your own -j counts too.
+
 VERSION := 0.1.0
 VERSION_DATE := 2026-11-21
 VERSION_EPOCH_S := $(shell date -u -d $(VERSION_DATE) +%s)
 BUILD ?= build
 CC ?= cc
+# The last line is what the tests said, not which folder was left.
+MAKEFLAGS += --no-print-directory
+# For the make within a target; none when there is a -j already.
+ALL_CORES = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell nproc)))
 
 # Debian packages: to build; to test and to run the demo; to check.
-NEED_BUILD := pkg-config libdbus-1-dev libuv1-dev libinih-dev
+NEED_BUILD := libc6-dev pkg-config libdbus-1-dev libuv1-dev libinih-dev
 NEED_TEST := $(NEED_BUILD) libcmocka-dev dbus dbus-daemon python3-dbus python3-gi systemd libglib2.0-bin tzdata
 NEED_DEMO := $(NEED_BUILD) dbus dbus-daemon
 NEED_CHECK := $(NEED_TEST) clang clang-format clang-tidy cppcheck shellcheck
@@ -92,7 +98,7 @@ $(BUILD)/tests/test_worlds: $(BUILD)/tests/test_worlds.o $(BUILD)/tests/fuzz/wor
 # Random worlds, as many as you like; with the sanitizers.
 WORLDS ?= 1000000
 fuzz-core: need-test
-	@$(MAKE) build/fuzz/tests/fuzz_core BUILD=build/fuzz WARNINGS= HARDENING=-fPIE CFLAGS="-O2 -g" \
+	@$(MAKE) $(ALL_CORES) build/fuzz/tests/fuzz_core BUILD=build/fuzz WARNINGS= HARDENING=-fPIE CFLAGS="-O2 -g" \
 	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 	@build/fuzz/tests/fuzz_core $(WORLDS)
 
@@ -123,36 +129,40 @@ $(BUILD)/tests/world.so: tests/shim/world.c tests/shim/world.h
 # sanitizers, and at the same time once without, where memory must not grow.
 KILLS ?= 150
 test-kill: need-test
-	@$(MAKE) $(PROGRAMS) $(BUILD)/tests/bus/test_daemon_kill
+	@$(MAKE) $(ALL_CORES) $(PROGRAMS) $(BUILD)/tests/bus/test_daemon_kill
 	@KILLS=$(KILLS) $(BUILD)/tests/bus/test_daemon_kill
 
 SOAK_SECONDS ?= 1800
 soak: need-test
-	@$(MAKE) all
-	@$(MAKE) all BUILD=build/asan WARNINGS= SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-	    HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
+	@$(MAKE) $(ALL_CORES) all
+	@$(MAKE) $(ALL_CORES) all BUILD=build/asan WARNINGS= \
+	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
 	@tests/bus/soak.sh $(SOAK_SECONDS) build/battery-aggregator build/asan/battery-aggregator
 
 bench-faults: need-test
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@BUILD=$(BUILD) bench/faults.py
 
 test: need-test
-	@$(MAKE) run-tests
+	@$(MAKE) $(ALL_CORES) run-tests
 
-run-tests: $(PROGRAMS) $(UNIT_TESTS) $(BUS_TESTS) $(BUILD)/tests/world.so
-	@BUILD=$(BUILD) tests/run.sh $(RUNNER_FLAGS) $(UNIT_TESTS) $(BUS_TESTS)
+# What takes longest begins.
+TESTS_IN_ORDER = $(filter %/test_faults %/test_house %/test_simulate,$(1)) \
+                 $(filter-out %/test_faults %/test_house %/test_simulate,$(1))
+run-tests: $(PROGRAMS) $(BUS_TESTS) $(UNIT_TESTS) $(BUILD)/tests/world.so
+	@BUILD=$(BUILD) tests/run.sh $(RUNNER_FLAGS) $(call TESTS_IN_ORDER,$(BUS_TESTS) $(UNIT_TESTS))
 
 # Without the warnings: gcc guesses worse at ranges in code that it instruments.
 asan: need-test
-	@$(MAKE) run-tests BUILD=build/asan WARNINGS= SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-	    HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
+	@$(MAKE) $(ALL_CORES) run-tests BUILD=build/asan WARNINGS= \
+	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" HARDENING=-fPIE CFLAGS="-O1 -g -fno-omit-frame-pointer"
 
 # The test programs and the daemon that they start, then a simulated day.
 MEMCHECK := valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9
 
 valgrind: need-test need-valgrind
-	@HARNESS_WRAP="$(MEMCHECK)" $(MAKE) run-tests RUNNER_FLAGS="--under '$(MEMCHECK)'"
+	@HARNESS_WRAP="$(MEMCHECK)" JOBS=$(or $(JOBS),$(shell nproc)) $(MAKE) $(ALL_CORES) run-tests \
+	    RUNNER_FLAGS="--under '$(MEMCHECK)'"
 	@BUILD=$(BUILD) tests/day.sh
 
 # ---- any bytes: fuzzing, its corpus, and what the tests reach ----
@@ -167,16 +177,16 @@ FUZZ_SHARED := $(BUILD)/tests/fuzz/outcome.o $(BUILD)/tests/fuzz/maker.o $(BUILD
 # FUZZ_SECONDS of each target, two at a time, from the corpus that is kept; what is new goes to the build
 # folder. `make fuzz-keep` takes of it into the corpus what reaches a branch that nothing else there reaches.
 fuzz: need-fuzz
-	@$(MAKE) fuzz-build
+	@$(MAKE) $(ALL_CORES) fuzz-build
 	@printf '%s\n' $(FUZZ_TARGETS) | FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_BUILD=$(FUZZ_BUILD) \
 	    xargs -n 1 -P 2 tests/fuzz/run.sh search
 
 fuzz-keep: need-fuzz
-	@$(MAKE) fuzz-build
+	@$(MAKE) $(ALL_CORES) fuzz-build
 	@printf '%s\n' $(FUZZ_TARGETS) | FUZZ_BUILD=$(FUZZ_BUILD) xargs -n 1 tests/fuzz/run.sh keep
 
 fuzz-build:
-	@$(MAKE) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%) BUILD=$(FUZZ_BUILD) CC=clang HARDENING=-fPIE \
+	@$(MAKE) $(ALL_CORES) $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%) BUILD=$(FUZZ_BUILD) CC=clang HARDENING=-fPIE \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 
@@ -208,13 +218,14 @@ COVERAGE_TESTS := $(filter-out %/test_corpus %/test_worlds,$(UNIT_TESTS)) $(BUS_
 COVERAGE_LEAST := 95
 
 coverage: need-coverage
-	@$(MAKE) run-coverage BUILD=$(COVERAGE_BUILD) HARDENING=-fPIE CFLAGS="-O0 -g" SANITIZE=--coverage WARNINGS=
+	@$(MAKE) $(ALL_CORES) run-coverage BUILD=$(COVERAGE_BUILD) HARDENING=-fPIE CFLAGS="-O0 -g" \
+	    SANITIZE=--coverage WARNINGS=
 
 run-coverage: $(PROGRAMS) $(COVERAGE_TESTS) $(BUILD)/tests/world.so
 	@find $(BUILD) -name '*.gcda' -delete
 	@BUILD=$(BUILD) tests/run.sh $(COVERAGE_TESTS)
 	gcovr --branches --exclude-unreachable-branches --fail-under-branch $(COVERAGE_LEAST) --root . \
-	    --filter 'src/core/' --filter 'src/settings' --filter 'src/state\.c' $(BUILD)
+	    --filter 'src/core/' --filter 'src/settings' --filter 'src/state' $(BUILD)
 
 need-fuzz:
 	@scripts/need.sh $(NEED_FUZZ)
@@ -231,7 +242,7 @@ NEED_INSTALL := $(NEED_BUILD) dbus dbus-daemon daemontools binutils dash $(if $(
 
 .PHONY: test-install
 test-install: need-install
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@BUILD=$(BUILD) CC="$(CC)" tests/install/test_install.sh $(PARTS)
 
 need-install:
@@ -240,23 +251,23 @@ need-install:
 # ---- demo ----
 
 demo: need-demo
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@BUILD=$(BUILD) scripts/demo.sh
 
 # ---- what it costs ----
 
 bench: need-test
-	@$(MAKE) all $(BUILD)/bench/floor
+	@$(MAKE) $(ALL_CORES) all $(BUILD)/bench/floor
 	@BUILD=$(BUILD) bench/measure.py $(PACKS)
 
 # Charge control, ours beside the reference's, in simulated years.
 bench-control: need-bench-control
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@BUILD=$(BUILD) bench/control.py $(SEEDS:%=--seeds %)
 
 # Banks as people wire them, the reference's merging beside ours.
 bench-wiring: need-bench-control
-	@$(MAKE) $(BUILD)/bench/wiring
+	@$(MAKE) $(ALL_CORES) $(BUILD)/bench/wiring
 	@$(BUILD)/bench/wiring
 
 $(BUILD)/bench/%: bench/%.c $(ARCHIVE) Makefile
@@ -279,7 +290,7 @@ $(BUILD)/docs/generate: docs/generate.c $(ARCHIVE)
 # ---- checks of the source ----
 
 check: need-check
-	@$(MAKE) run-check
+	@$(MAKE) $(ALL_CORES) run-check
 
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*.[ch] tests/*/*.[ch] bench/*.[ch] docs/*.c)
 
@@ -304,7 +315,7 @@ run-check:
 
 run-check: check-packaging
 check-packaging:
-	clang-format --dry-run -Werror packaging/no_dl.c
+	clang-format --dry-run -Werror packaging/libuv_unused.c
 	shellcheck packaging/*.sh packaging/*/*.sh
 
 # The time of all files in a release: the commit's.
@@ -319,14 +330,14 @@ dist: need-dist
 test-dist: need-test-dist
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
 	@packaging/test_dist.sh $(VERSION)
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@[ ! -f install.sh ] || BUILD="$(BUILD)" packaging/test_stick.sh $(VERSION)
 
 # The daemons of the release in the bus tests, under qemu (TEST_ARCH=armv7 for one of them).
 DAEMON_TESTS := $(filter $(BUILD)/tests/bus/test_daemon_%,$(BUS_TESTS))
 test-arm: need-test-arm
 	@packaging/dist.sh $(VERSION) $(SOURCE_DATE_EPOCH)
-	@$(MAKE) all $(DAEMON_TESTS)
+	@$(MAKE) $(ALL_CORES) all $(DAEMON_TESTS)
 	@BUS_TESTS="$(DAEMON_TESTS)" packaging/test_arm.sh $(TEST_ARCH)
 
 # On Debian and Raspberry Pi OS: make install PREFIX=/usr DESTDIR=/somewhere
@@ -352,7 +363,7 @@ need-lintian:
 	@scripts/need.sh lintian
 
 test-system: need-test-system
-	@$(MAKE) all
+	@$(MAKE) $(ALL_CORES) all
 	@BUILD="$(BUILD)" packaging/test_system.sh
 
 need-test-system:

@@ -2,13 +2,17 @@
 # need.sh PACKAGE...: installs those Debian packages that are missing, and says which.
 set -eu
 
-missing=
-for package in "$@"; do
-    case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)" in
-    *' installed') ;;
-    *) missing="$missing $package" ;;
-    esac
-done
+find_missing() {
+    missing=
+    for package in "$@"; do
+        case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)" in
+        *' installed') ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+}
+
+find_missing "$@"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
@@ -23,7 +27,13 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     fi
 fi
+# One at a time: make -j may want two lists at once.
+exec 9<"$0"
+flock 9
+find_missing "$@"
+[ -n "$missing" ] || exit 0
 echo "Installing what is missing, through apt:$missing"
 $as_root apt-get update -qq || echo "apt-get update failed; trying with the lists that are here" >&2
-# shellcheck disable=SC2086 # one word a package
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+# shellcheck disable=SC2086 # one word a package; a new machine may be installing updates of its own just now
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq \
+    --no-install-recommends $missing >/dev/null

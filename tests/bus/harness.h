@@ -20,7 +20,7 @@ struct harness;
 #define HARNESS_AGGREGATE "com.victronenergy.battery.aggregate"
 #define HARNESS_SETTINGS "com.victronenergy.settings"
 
-enum { HARNESS_DEADLINE_S = 20, HARNESS_NO_ANSWER = -1000 };
+enum { HARNESS_DEADLINE_S = 60, HARNESS_NO_ANSWER = -1000 };
 
 /* A folder, a bus, a client on it and an empty peer.py. The program under test is $AGGREGATOR, else
  * battery-aggregator in the build folder; $HARNESS_WRAP (words) goes before it, for valgrind. Never NULL:

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-enum { AWAIT_S = 20 };
+enum { AWAIT_S = 60 };
 
 static const char config[] =
     "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n"

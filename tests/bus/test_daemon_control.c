@@ -1,46 +1,20 @@
 /* The daemon's own charge control on a real bus: limits that follow the cells, and DC feed-in that is
  * turned off over a peak and always returned. */
-#include "harness.h"
+#include "own_control.h"
 
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FEED_IN "/Settings/CGwacs/OvervoltageFeedIn"
-
-/* All months alike, so that no test depends on the day it runs; no balancing cycle. */
-#define OWN_CONTROL                                                                       \
-    "OWN_CHARGE_PARAMETERS = True\n"                                                      \
-    "CHARGE_VOLTAGE_LIST = 3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44,3.44\n" \
-    "FEED_IN_MIN_HOLD = 1\n"
-
-/* 15 cells of 3.40 V and one that peaks; or all calm. */
-#define PEAK                                                                           \
-    "'/Voltages/Sum': 54.5, '/Voltages/Cell3': 3.50, '/System/MaxCellVoltage': 3.50, " \
-    "'/System/MinCellVoltage': 3.40"
-#define CALM                                                                           \
-    "'/Voltages/Sum': 52.8, '/Voltages/Cell3': 3.30, '/System/MaxCellVoltage': 3.30, " \
-    "'/System/MinCellVoltage': 3.30"
+#define SETTINGS OWN_CONTROL "FEED_IN_MIN_HOLD = 1\n"
 
 static void start(struct harness *h, const char *feed_in)
 {
     harness_settings_add(h, feed_in);
     harness_pack_add(h, "ttyUSB0", CALM);
-    harness_daemon_start(h, OWN_CONTROL);
+    harness_daemon_start(h, SETTINGS);
     harness_await_aggregate(h);
-}
-
-static void await_setting(struct harness *h, const char *expected)
-{
-    for (int i = 0; i < 400; i++) {
-        const char *found = harness_get_of(h, HARNESS_SETTINGS, FEED_IN);
-
-        if (found && strcmp(found, expected) == 0)
-            return;
-        harness_watch(h, 0.05);
-    }
-    harness_fail(h, __FILE__, __LINE__, "%s did not become %s", FEED_IN, expected);
 }
 
 static void limits_are_those_of_the_settings_not_of_the_packs(void **state)
@@ -59,7 +33,7 @@ static void a_peaking_cell_pulls_the_voltage_down_and_says_which_it_is(void **st
     struct harness *h = *state;
 
     harness_pack_add(h, "ttyUSB0", CALM);
-    harness_daemon_start(h, OWN_CONTROL "CVL_CONTROL = reference\n");
+    harness_daemon_start(h, SETTINGS "CVL_CONTROL = reference\n");
     harness_await_aggregate(h);
     harness_pack_set(h, "ttyUSB0", PEAK);
     harness_await_exactly(h, "/Info/MaxChargeVoltage", 54.45);
@@ -104,7 +78,7 @@ static void a_pack_that_blocks_charging_stops_it(void **state)
     harness_pack_set(h, "ttyUSB0", "'/Io/AllowToCharge': 0");
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
     assert_non_null(strstr(harness_string(h, "/Info/ChargeLimitation"), "blocks charging"));
-    await_setting(h, "0"); /* it has the same effect on feed-in as a peak */
+    await_feed_in(h, "0"); /* it has the same effect on feed-in as a peak */
 }
 
 static void feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm(void **state)
@@ -113,10 +87,10 @@ static void feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm(void 
 
     start(h, "'" FEED_IN "': 1");
     harness_pack_set(h, "ttyUSB0", PEAK);
-    await_setting(h, "0");
+    await_feed_in(h, "0");
     harness_await_exactly(h, "/Info/FeedIn", 1);
     harness_pack_set(h, "ttyUSB0", CALM);
-    await_setting(h, "1");
+    await_feed_in(h, "1");
     harness_await_exactly(h, "/Info/FeedIn", 0);
 }
 
@@ -140,7 +114,7 @@ static void a_debt_outlives_a_kill_and_is_paid_by_the_next_start(void **state)
 
     start(h, "'" FEED_IN "': 1");
     harness_pack_set(h, "ttyUSB0", PEAK);
-    await_setting(h, "0");
+    await_feed_in(h, "0");
     assert_int_equal(harness_daemon_stop(h, SIGKILL), 128 + SIGKILL);
     kept = harness_data_read(h, "state.ini");
     assert_non_null(kept);
@@ -148,9 +122,9 @@ static void a_debt_outlives_a_kill_and_is_paid_by_the_next_start(void **state)
     free(kept);
     harness_await_name(h, HARNESS_AGGREGATE, false);
     harness_pack_set(h, "ttyUSB0", CALM);
-    harness_daemon_start(h, OWN_CONTROL);
+    harness_daemon_start(h, SETTINGS);
     harness_await_aggregate(h);
-    await_setting(h, "1");
+    await_feed_in(h, "1");
 }
 
 static void a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told(void **state)
@@ -159,12 +133,12 @@ static void a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told(voi
 
     start(h, "'" FEED_IN "': 1");
     harness_pack_set(h, "ttyUSB0", PEAK);
-    await_setting(h, "0");
+    await_feed_in(h, "0");
     harness_await_log(h, "turned off to protect");
     harness_watch(h, 1.5); /* the 0 has been read back */
     harness_peer(h, "{'cmd': 'set', 'service': '" HARNESS_SETTINGS "', 'items': {'" FEED_IN "': 1}}");
     harness_await_log(h, "Somebody turned DC feed-in on");
-    await_setting(h, "0");
+    await_feed_in(h, "0");
 }
 
 static void without_a_settings_service_everything_else_works(void **state)
@@ -172,7 +146,7 @@ static void without_a_settings_service_everything_else_works(void **state)
     struct harness *h = *state;
 
     harness_pack_add(h, "ttyUSB0", PEAK);
-    harness_daemon_start(h, OWN_CONTROL);
+    harness_daemon_start(h, SETTINGS);
     harness_await_aggregate(h);
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
     harness_await_number(h, "/Info/MaxChargeVoltage", 54.26, 0.24);
