@@ -1320,7 +1320,7 @@ static int run_check(const char *text, char *output, size_t size)
     fflush(stdout);
     saved = dup(STDOUT_FILENO);
     dup2(fileno(capture), STDOUT_FILENO);
-    status = command_check(path);
+    status = command_check(path, true);
     fflush(stdout);
     dup2(saved, STDOUT_FILENO);
     close(saved);
@@ -1349,7 +1349,8 @@ static void check_prints_every_finding_and_fails_on_errors_only(void **state)
     assert_non_null(strstr(output, "NOT_A_KEY_AT_ALL"));
     assert_non_null(strstr(output, "note: "));
     assert_non_null(strstr(output, "2 errors, 0 warnings: the daemon would not start\n"));
-    assert_int_equal(command_check("/nowhere/settings.ini"), 1);
+    assert_int_equal(command_check("/nowhere/settings.ini", true), 1);
+    assert_int_equal(command_check("/nowhere/settings.ini", false), 0);
 }
 
 int main(void)
