@@ -118,7 +118,7 @@ static void say_unknown(struct reader *reader, const char *name)
             nearest->name);
     else
         say(reader, SETTINGS_ERROR, reader->line,
-            "%.64s is no setting. Remove the line; `man battery-aggregator-settings` lists them all", name);
+            "%.64s is no setting. Remove the line; docs/settings.md lists them all", name);
 }
 
 /* ---- reading the lines, through inih ----
