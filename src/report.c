@@ -307,6 +307,8 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
                         const struct aggregate *aggregate)
 {
     const struct feed_in *guard = &aggregator->feed_in;
+    const struct limits *limits = &aggregate->limits;
+    bool by_cell = aggregate->control.peaking || !limits->charge_blocked; /* else by a pack that blocks */
 
     if (aggregate->feed_in.overruled)
         log_warning(
@@ -323,7 +325,7 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
         return;
     if (guard->state == FEED_IN_HOLDING)
         log_warning("DC feed-in is turned off to protect a cell (%s), for at least %.0f s",
-                    aggregate->limits.charge_voltage.reason, guard->hold_s);
+                    by_cell ? limits->charge_voltage.reason : limits->charge_current.reason, guard->hold_s);
     else if (guard->state == FEED_IN_RETURNING)
         log_info("The cells are calm: DC feed-in is returned");
     else
