@@ -169,6 +169,31 @@ static const char *take_negative(int *argc, char *argv[])
     return NULL;
 }
 
+/* Whoever forgets the command wants no second daemon. */
+static int refuse_foreign(const struct arguments *arguments)
+{
+    const struct status_options *status = &arguments->status;
+    const struct {
+        bool given;
+        const char *option, *of;
+    } views[] = {{status->watch, "--watch", "status"},
+                 {status->table, "--table", "status"},
+                 {status->json, "--json", "status"},
+                 {arguments->history, "--history", "status"},
+                 {arguments->clear, "--clear", "work"}};
+    char what[64];
+
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        if (!views[i].given || (arguments->command && strcmp(arguments->command, views[i].of) == 0))
+            continue;
+        snprintf(what, sizeof what, "an option of %s", views[i].of);
+        return refuse(what, views[i].option);
+    }
+    if (arguments->history && (status->watch || status->table || status->json))
+        return refuse("--history and other options of status exclude each other", "choose one");
+    return -1;
+}
+
 static int parse(struct arguments *arguments, int argc, char *argv[])
 {
     const char *negative = take_negative(&argc, argv);
@@ -193,7 +218,7 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
         return refuse("one argument too many", negative);
     if (optind < argc)
         return refuse("one argument too many", argv[optind]);
-    return -1;
+    return refuse_foreign(arguments);
 }
 
 static int run(const struct arguments *arguments)
@@ -210,7 +235,8 @@ static int run(const struct arguments *arguments)
     if (!arguments->command)
         return daemon_run(&arguments->daemon);
     if (strcmp(arguments->command, "check") == 0)
-        return command_check(command.file ? command.file : command.settings_path);
+        return command_check(command.file ? command.file : command.settings_path,
+                             command.file || command.settings_named);
     if (strcmp(arguments->command, "status") == 0)
         return arguments->history ? command_history(command.bus_address) : command_status(&arguments->status);
     if (strcmp(arguments->command, "capacity") == 0)

@@ -26,12 +26,41 @@ static void say_joined(const char *what, const struct roster_entry *entry, const
              capacity);
 }
 
+/* A setting that counts other cells than the pack shows: CVL would be of a bank that is not there. */
+static void say_cells(const struct config *config, const struct roster_entry *entry,
+                      const struct device *device)
+{
+    size_t shown = pack_reading_cells_shown(&device->pack.reading);
+
+    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && shown > 0 &&
+        shown != (size_t)config->nr_of_cells_per_battery)
+        log_warning(
+            "NR_OF_CELLS_PER_BATTERY is %d, but pack \"%s\" shows %zu cells: leave it empty, unless the "
+            "pack is wrong",
+            config->nr_of_cells_per_battery, entry->name, shown);
+}
+
+/* Why a pack is lost, as far as the bus tells. device is NULL when it left. */
+static const char *describe_loss(const struct device *device)
+{
+    if (!device)
+        return "left the bus";
+    if (device->stale)
+        return "says and answers nothing";
+    if (device->pack.reading.connected == 0)
+        return "says that it is not connected";
+    if (isnan(device->pack.reading.voltage_V) && isnan(device->pack.reading.current_A))
+        return "shows neither voltage nor current: its BMS is mute";
+    return "is no whole pack any more";
+}
+
 void report_pack(enum roster_event event, const struct roster_entry *entry, const struct device *device,
                  const struct devices *devices)
 {
     switch (event) {
     case ROSTER_JOINED:
         say_joined("found", entry, device);
+        say_cells(devices->config, entry, device);
         if (discovery_name_shared(devices, device))
             log_warning("Another pack claims the same name: this one is called \"%s\" here. Give each pack "
                         "its own name in its driver",
@@ -41,8 +70,8 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
         say_joined("is back", entry, device);
         break;
     case ROSTER_LEFT:
-        log_warning("Pack \"%s\" is lost: %s left the bus, or is silent, or has lost its BMS", entry->name,
-                    entry->service);
+        log_warning("Pack \"%s\" is lost: %s %s", entry->name, entry->service,
+                    describe_loss(devices_find(devices, entry->service)));
         break;
     case ROSTER_RENAMED:
         log_info("%s is called \"%s\" now", entry->service, entry->name);
@@ -66,10 +95,24 @@ void report_not_in_bank(const struct device *device)
         device->service, reading->custom_name, reading->serial, reading->device_instance);
 }
 
+/* Which setting leaves a battery out. */
+static const char *describe_other(const struct config *config, const struct device *device)
+{
+    if (device->naming == NAMED_IGNORED)
+        return "is in IGNORE";
+    if (config->packs.count > 0 && device->naming != NAMED_PACK)
+        return "is not in PACKS";
+    if (config->packs.count == 0 && config->battery_product_names.count > 0)
+        return "is not in BATTERY_PRODUCT_NAME";
+    return "is an aggregate";
+}
+
 /* "2 of 3 packs are complete; com.victronenergy.battery.ttyUSB2 lacks /Soc" */
 static void describe_waiting(const struct devices *devices, size_t needed, char *text, size_t size)
 {
+    const struct config *config = devices->config;
     size_t complete = devices_count_members(devices);
+    size_t batteries = 0;
     size_t used;
 
     used = (size_t)snprintf(text, size, "%zu of %zu pack%s complete", complete, needed,
@@ -77,19 +120,21 @@ static void describe_waiting(const struct devices *devices, size_t needed, char 
     for (size_t i = 0; i < devices->count && used < size; i++) {
         const struct device *device = devices->device[i];
 
+        batteries += device->device_class == CLASS_BATTERY;
         if (device->device_class != CLASS_BATTERY || device->member)
             continue;
         if (device->role == ROLE_PACK && device->waits_for)
             used += (size_t)snprintf(text + used, size - used, "; %s lacks %s", device->service,
                                      device->waits_for);
         else if (device->role == ROLE_OTHER)
-            used +=
-                (size_t)snprintf(text + used, size - used, "; %s is %s", device->service,
-                                 device->naming == NAMED_IGNORED ? "in IGNORE" : "no pack by the settings");
+            used += (size_t)snprintf(text + used, size - used, "; %s (%s) %s", device->service,
+                                     device->pack.reading.product_name, describe_other(config, device));
         else if (device->role == ROLE_UNDECIDED)
             used += (size_t)snprintf(text + used, size - used, "; %s shows neither limits nor cells",
                                      device->service);
     }
+    if (batteries == 0 && used < size)
+        snprintf(text + used, size - used, "; no %s is on the bus", config->battery_service_name);
 }
 
 void report_waiting(struct report *report, const struct devices *devices, size_t packs_needed, bool shown)
@@ -250,11 +295,11 @@ static void say_period(const struct aggregate *a)
 {
     log_info(
         "SoC %.1f %%, %.2f V, %.1f A, cells %.3f V (%s) to %.3f V (%s), CVL %.2f V, CCL %.1f A, DCL %.1f A, "
-        "%.0f packs",
+        "%.0f pack%s",
         a->soc_pct, a->bank.voltage_V, a->current.current_A, a->bank.cell_voltage_min_V.value,
         a->bank.cell_voltage_min_V.id, a->bank.cell_voltage_max_V.value, a->bank.cell_voltage_max_V.id,
         a->limits.charge_voltage.value, a->limits.charge_current.value, a->limits.discharge_current.value,
-        a->packs_online);
+        a->packs_online, a->packs_online == 1 ? "" : "s");
 }
 
 /* The guard over DC feed-in, whose setting is the user's. */
@@ -262,6 +307,8 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
                         const struct aggregate *aggregate)
 {
     const struct feed_in *guard = &aggregator->feed_in;
+    const struct limits *limits = &aggregate->limits;
+    bool by_cell = aggregate->control.peaking || !limits->charge_blocked; /* else by a pack that blocks */
 
     if (aggregate->feed_in.overruled)
         log_warning(
@@ -278,7 +325,7 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
         return;
     if (guard->state == FEED_IN_HOLDING)
         log_warning("DC feed-in is turned off to protect a cell (%s), for at least %.0f s",
-                    aggregate->limits.charge_voltage.reason, guard->hold_s);
+                    by_cell ? limits->charge_voltage.reason : limits->charge_current.reason, guard->hold_s);
     else if (guard->state == FEED_IN_RETURNING)
         log_info("The cells are calm: DC feed-in is returned");
     else

@@ -9,7 +9,7 @@
 #include "roster.h"
 #include "venus/devices.h"
 
-enum { REPORT_WAITING_MAX = 256, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S = 5 };
+enum { REPORT_WAITING_MAX = 384, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S = 5 };
 
 /* What was said last. Zero-initialised. */
 struct report {

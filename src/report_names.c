@@ -66,6 +66,30 @@ static void say_unmatched_shunts(const struct devices *devices, const char *here
     }
 }
 
+/* BANK names packs by what they are called here, their custom name, their serial or their instance. */
+static bool is_place_of(const struct shape *shape, int place, const struct device *device)
+{
+    const struct pack_reading *reading = &device->pack.reading;
+
+    return shape_find(shape, device->pack.name, reading->serial, reading->device_instance) == place ||
+           shape_find(shape, reading->custom_name, reading->serial, reading->device_instance) == place;
+}
+
+static void say_unmatched_bank(const struct devices *devices, const char *here)
+{
+    const struct shape *shape = &devices->config->shape;
+
+    for (size_t i = 0; i < shape->packs; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < devices->count && !found; k++)
+            found = devices->device[k]->role == ROLE_PACK && is_place_of(shape, (int)i, devices->device[k]);
+        if (!found)
+            log_warning("BANK: '%s' is no pack that is here, or one that BANK has already. Here are: %s",
+                        shape->pack[i], here);
+    }
+}
+
 void report_unmatched(struct report_unmatched *report, const struct devices *devices, double now_s)
 {
     char here[HERE_MAX];
@@ -83,6 +107,7 @@ void report_unmatched(struct report_unmatched *report, const struct devices *dev
     say_unmatched(devices, "PACKS", &devices->config->packs, here);
     say_unmatched(devices, "IGNORE", &devices->config->ignore, here);
     say_unmatched_shunts(devices, here);
+    say_unmatched_bank(devices, here);
 }
 
 static void look_at_shunt(const struct devices *devices, struct device *device, double now_s)

@@ -19,7 +19,8 @@ struct report_unmatched {
     double change_s; /* when their number changed */
 };
 
-/* Names in PACKS, IGNORE and PACK_SHUNT that fit no battery: one line each, once. Call it in each step. */
+/* Names in PACKS, IGNORE, PACK_SHUNT and BANK that fit no battery: one line each, once. Call it in each step.
+ */
 void report_unmatched(struct report_unmatched *report, const struct devices *devices, double now_s);
 
 /* A pack's shunt cannot be read, or can be read again. Call it once a second. */

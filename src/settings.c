@@ -23,6 +23,7 @@ enum {
 struct given {
     int line;      /* 0 = not given */
     size_t points; /* of a curve: how many */
+    bool wrong;    /* the value cannot be taken, and the user knows */
     char value[VALUE_BYTES_MAX];
 };
 
@@ -117,7 +118,7 @@ static void say_unknown(struct reader *reader, const char *name)
             nearest->name);
     else
         say(reader, SETTINGS_ERROR, reader->line,
-            "%.64s is no setting. Remove the line; `man battery-aggregator-settings` lists them all", name);
+            "%.64s is no setting. Remove the line; docs/settings.md lists them all", name);
 }
 
 /* ---- reading the lines, through inih ----
@@ -348,6 +349,28 @@ static bool is_zero(const char *text)
     return strtod(text, &end) == 0 && !*end;
 }
 
+/* Whether a text could be one on the bus: a name in Latin-1 would fit none there, and not look wrong. */
+static bool is_utf8(const char *text)
+{
+    while (*text) {
+        unsigned char lead = (unsigned char)*text++;
+        int more = lead < 0x80   ? 0
+                   : lead < 0xC2 ? -1
+                   : lead < 0xE0 ? 1
+                   : lead < 0xF0 ? 2
+                   : lead < 0xF5 ? 3
+                                 : -1;
+
+        if (more < 0)
+            return false;
+        for (; more > 0; more--, text++) {
+            if ((*text & 0xC0) != 0x80)
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Lists come last, for they may name keys. */
 static void store_all(struct reader *reader, bool lists)
 {
@@ -359,9 +382,13 @@ static void store_all(struct reader *reader, bool lists)
 
         if (settings_value_is_list(key) != lists)
             continue;
-        why = settings_value_store(key, given->line > 0 ? given->value : key->default_text, &reader->config,
-                                   &given->points, wrong);
+        if (is_utf8(given->value))
+            why = settings_value_store(key, given->line > 0 ? given->value : key->default_text,
+                                       &reader->config, &given->points, wrong);
+        else
+            why = "not UTF-8 text. Save the file as UTF-8";
         if (why) {
+            given->wrong = true;
             say_not_allowed(reader, key, given, why);
             /* so that the checks across keys say no nonsense */
             settings_value_store(key, key->default_text, &reader->config, &given->points, wrong);
@@ -391,7 +418,7 @@ static void finish_curve(struct reader *reader, struct curve *curve, const char 
         points = default_count;
     }
     curve->count = points;
-    if (points != y->points)
+    if (points != y->points && !x->wrong && !y->wrong)
         say(reader, SETTINGS_ERROR, y->line > 0 ? y->line : x->line,
             "%s has %zu voltages%s and %s has %zu currents%s. Each voltage needs its current", x_name, points,
             x->points == 0 ? " (as it is empty)" : "", y_name, y->points,

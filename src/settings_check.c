@@ -35,6 +35,18 @@ static bool is_given(const struct settings_checker *checker, const char *key)
     return checker->line_of(checker->ctx, key) > 0;
 }
 
+/* Of the keys that a finding is about, the first that the user wrote: there it can be mended. */
+static const char *first_given(const struct settings_checker *checker, const char *const keys[])
+{
+    for (size_t i = 0; keys[i]; i++) {
+        if (is_given(checker, keys[i]))
+            return keys[i];
+    }
+    return keys[0];
+}
+
+#define FIRST_GIVEN(checker, ...) first_given(checker, (const char *const[]){__VA_ARGS__, NULL})
+
 static bool is_above(double voltage_V, double other_V)
 {
     return voltage_V > other_V + SAME_V;
@@ -56,7 +68,8 @@ static void check_curve(const struct config *config, const struct settings_check
         if (computed && (!is_above(config->max_cell_voltage_V, config->balancing_voltage_V) ||
                          !is_above(config->max_cell_voltage_V, config->min_cell_voltage_V)))
             return;
-        found(checker, computed ? if_own(config) : SETTINGS_ERROR, key,
+        found(checker, computed ? if_own(config) : SETTINGS_ERROR,
+              FIRST_GIVEN(checker, key, "MIN_CELL_VOLTAGE", "BALANCING_VOLTAGE", "MAX_CELL_VOLTAGE"),
               "%s: voltage %zu is %.3f V and the one before it %.3f V. Each must be above the one before%s",
               key, i + 1, curve->x[i], curve->x[i - 1],
               computed ? " (left empty, they follow from MIN_CELL_VOLTAGE, BALANCING_VOLTAGE and "
@@ -97,7 +110,7 @@ static void check_chemistry(const struct config *config, const struct settings_c
         if ((voltages[i].voltage_V < voltages[i].limit_V) == lto || (!voltages[i].matters && !both))
             continue;
         found(checker, voltages[i].matters ? SETTINGS_ERROR : SETTINGS_WARNING,
-              is_given(checker, key) ? key : "BALANCING_VOLTAGE",
+              FIRST_GIVEN(checker, key, "BALANCING_VOLTAGE"),
               "%s is %.2f V and BALANCING_VOLTAGE is %.2f V: one belongs to LTO cells, the other to LFP "
               "cells. Set all voltages for the cells you have",
               key, voltages[i].voltage_V, config->balancing_voltage_V);
@@ -113,8 +126,7 @@ static void check_months_chemistry(const struct config *config, const struct set
 
         if ((voltage_V < LTO_FULL_MAX_V) == lto)
             continue;
-        found(checker, if_own(config),
-              is_given(checker, "CHARGE_VOLTAGE_LIST") ? "CHARGE_VOLTAGE_LIST" : "BALANCING_VOLTAGE",
+        found(checker, if_own(config), FIRST_GIVEN(checker, "CHARGE_VOLTAGE_LIST", "BALANCING_VOLTAGE"),
               "CHARGE_VOLTAGE_LIST has %.2f V for %s and BALANCING_VOLTAGE is %.2f V: one belongs to LTO "
               "cells, the other to LFP cells. Set all voltages for the cells you have",
               voltage_V, calendar_month_name(month), config->balancing_voltage_V);
@@ -127,16 +139,17 @@ static void check_order(const struct config *config, const struct settings_check
     double discharged_again_V = config->min_cell_voltage_V + config->min_cell_hysteresis_V;
 
     if (!is_above(config->max_cell_voltage_V, config->min_cell_voltage_V))
-        found(checker, SETTINGS_ERROR, "MIN_CELL_VOLTAGE",
+        found(checker, SETTINGS_ERROR, FIRST_GIVEN(checker, "MIN_CELL_VOLTAGE", "MAX_CELL_VOLTAGE"),
               "MIN_CELL_VOLTAGE (%.3f V) must be below MAX_CELL_VOLTAGE (%.3f V)", config->min_cell_voltage_V,
               config->max_cell_voltage_V);
     else if (!is_above(config->balancing_voltage_V, discharged_again_V))
-        found(checker, if_own(config), "MIN_CELL_HYSTERESIS",
+        found(checker, if_own(config),
+              FIRST_GIVEN(checker, "MIN_CELL_HYSTERESIS", "MIN_CELL_VOLTAGE", "BALANCING_VOLTAGE"),
               "MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS (%.3f V) must be below BALANCING_VOLTAGE (%.3f V): "
               "else an empty bank is hardly ever discharged again",
               discharged_again_V, config->balancing_voltage_V);
     if (!is_above(config->max_cell_voltage_V, config->balancing_voltage_V))
-        found(checker, if_own(config), "MAX_CELL_VOLTAGE",
+        found(checker, if_own(config), FIRST_GIVEN(checker, "MAX_CELL_VOLTAGE", "BALANCING_VOLTAGE"),
               "MAX_CELL_VOLTAGE (%.3f V) must be above BALANCING_VOLTAGE (%.3f V): else a cell peaks before "
               "the bank can balance, and DC feed-in is turned off at every full charge",
               config->max_cell_voltage_V, config->balancing_voltage_V);
@@ -149,7 +162,8 @@ static void check_soc(const struct config *config, const struct settings_checker
 
     if (is_above(config->max_cell_voltage_soc_full_V, config->min_cell_voltage_soc_empty_V))
         return;
-    found(checker, matters ? SETTINGS_ERROR : SETTINGS_WARNING, "MIN_CELL_VOLTAGE_SOC_EMPTY",
+    found(checker, matters ? SETTINGS_ERROR : SETTINGS_WARNING,
+          FIRST_GIVEN(checker, "MIN_CELL_VOLTAGE_SOC_EMPTY", "MAX_CELL_VOLTAGE_SOC_FULL"),
           "MIN_CELL_VOLTAGE_SOC_EMPTY (%.3f V) must be below MAX_CELL_VOLTAGE_SOC_FULL (%.3f V)",
           config->min_cell_voltage_soc_empty_V, config->max_cell_voltage_soc_full_V);
 }
@@ -168,11 +182,24 @@ static void check_months(const struct config *config, const struct settings_chec
                                      calendar_month_name(month), config->charge_voltage_V[month - 1]);
     }
     if (used > 0)
-        found(checker, SETTINGS_WARNING, "CHARGE_VOLTAGE_LIST",
+        found(checker, SETTINGS_WARNING,
+              FIRST_GIVEN(checker, "CHARGE_VOLTAGE_LIST", "MAX_CELL_VOLTAGE", "OWN_CHARGE_PARAMETERS"),
               "CHARGE_VOLTAGE_LIST is above MAX_CELL_VOLTAGE (%.2f V) in %s: this turns DC feed-in off every "
               "noon, for a cell reaches MAX_CELL_VOLTAGE before the bank reaches its target. Lower these "
               "months, or raise MAX_CELL_VOLTAGE",
               config->max_cell_voltage_V, months);
+}
+
+/* What BANK does not name is no pack. */
+static void check_bank(const struct config *config, const struct settings_checker *checker)
+{
+    size_t named = config->shape.packs;
+
+    if (named > 0 && config->nr_of_batteries != CONFIG_NOT_SET && (size_t)config->nr_of_batteries > named)
+        found(checker, SETTINGS_ERROR, "NR_OF_BATTERIES",
+              "NR_OF_BATTERIES is %d, but BANK names %zu pack%s: the bank would never be whole. Leave "
+              "NR_OF_BATTERIES empty, or name them all",
+              config->nr_of_batteries, named, named == 1 ? "" : "s");
 }
 
 static bool is_pack_shunt(const struct config *config, int instance)
@@ -275,6 +302,7 @@ static void check_effects(const struct config *config, const struct settings_che
 
 void settings_check(const struct config *config, const struct settings_checker *checker)
 {
+    check_bank(config, checker);
     check_chemistry(config, checker);
     check_months_chemistry(config, checker);
     check_order(config, checker);

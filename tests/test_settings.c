@@ -552,6 +552,19 @@ static void a_single_number_that_names_another_setting_is_refused_not_guessed(vo
                  "names of other settings may stand in lists only");
 }
 
+/* Names on the bus are UTF-8: a Latin-1 one would fit none of them, and not look wrong. A comment may be. */
+static void a_name_that_is_not_utf_8_is_told(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "BANK = M\xFChle + B\n", "my.ini:1: BANK = 'M\xFChle + B': not UTF-8");
+    expect_error(bench, "PACKS = M\xFChle\n", "not UTF-8 text. Save the file as UTF-8");
+    expect_error(bench, "BATTERY_PRODUCT_NAME = caf\xC3\n", "not UTF-8");
+    expect_good(bench, "BANK = M\xC3\xBChle + \xE6\x88\xBF\xE5\xAD\x90 + \xF0\x9F\x94\x8B\n");
+    expect_good(bench, "; Gr\xF6\xDF"
+                       "e\nBANK = A + B ; gro\xDF\n");
+}
+
 static void a_byte_order_mark_and_windows_line_ends_do_no_harm(void **state)
 {
     struct bench *bench = *state;
@@ -1145,6 +1158,17 @@ static void each_voltage_of_a_curve_needs_its_current(void **state)
     expect_error(bench, "CELL_DISCHARGE_LIMITED_CURRENT = 0, 5, 100\n", "number 2 (5) is out of range");
 }
 
+/* "has 2 voltages and ... 5 currents" would send the user after a fault that is none. */
+static void a_curve_that_cannot_be_read_is_not_counted_against_the_other(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "CELL_CHARGE_LIMITING_VOLTAGE = 2.9, 3.4\nCELL_CHARGE_LIMITED_CURRENT = 1, 2\n",
+                 "my.ini:2: CELL_CHARGE_LIMITED_CURRENT = '1, 2': number 2 (2) is out of range");
+    expect_error(bench, "CELL_CHARGE_LIMITING_VOLTAGE = 2.9, x\nCELL_CHARGE_LIMITED_CURRENT = 1, 0\n",
+                 "my.ini:1: CELL_CHARGE_LIMITING_VOLTAGE = '2.9, x': not a list of numbers");
+}
+
 static void voltages_of_a_curve_ascend_in_any_mode(void **state)
 {
     struct bench *bench = *state;
@@ -1158,6 +1182,7 @@ static void voltages_of_a_curve_ascend_in_any_mode(void **state)
 
 /* Months that raise no warning of their own. */
 #define OWN "OWN_CHARGE_PARAMETERS = True\n"
+#define OWN_SOC_ZERO "ZERO_SOC = True\n"
 #define MONTHS "CHARGE_VOLTAGE_LIST = 3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4,3.4\n"
 #define LTO_MONTHS "CHARGE_VOLTAGE_LIST = 2.4,2.4,2.4,2.4,2.4,2.4,2.4,2.4,2.4,2.4,2.4,2.4\n"
 
@@ -1175,7 +1200,8 @@ static void max_cell_voltage_is_above_balancing_voltage(void **state)
 
     expect_error(bench, OWN MONTHS "MAX_CELL_VOLTAGE = 3.4\n",
                  "my.ini:3: MAX_CELL_VOLTAGE (3.400 V) must be above BALANCING_VOLTAGE (3.400 V)");
-    expect_error(bench, OWN MONTHS "BALANCING_VOLTAGE = 3.5\n", "must be above BALANCING_VOLTAGE");
+    expect_error(bench, OWN MONTHS "BALANCING_VOLTAGE = 3.5\n",
+                 "my.ini:3: MAX_CELL_VOLTAGE (3.450 V) must be above BALANCING_VOLTAGE (3.500 V)");
     expect_only(bench, "MAX_CELL_VOLTAGE = 3.4\n", SETTINGS_WARNING, "must be above BALANCING_VOLTAGE");
 }
 
@@ -1187,6 +1213,37 @@ static void min_cell_voltage_is_below_max_cell_voltage_in_any_mode(void **state)
     assert_true(found(bench, SETTINGS_ERROR, "must be below MAX_CELL_VOLTAGE"));
     assert_true(read_text(bench, OWN "MIN_CELL_VOLTAGE = 3.6\n") > 0);
     assert_true(found(bench, SETTINGS_ERROR, "must be below MAX_CELL_VOLTAGE"));
+}
+
+/* Whichever of the two the user wrote, the line is named. */
+static void a_check_across_keys_names_the_line_of_the_one_that_is_given(void **state)
+{
+    struct bench *bench = *state;
+
+    read_text(bench, "\nMAX_CELL_VOLTAGE = 2.8\n");
+    assert_true(found(bench, SETTINGS_ERROR, "my.ini:2: MIN_CELL_VOLTAGE (2.900 V) must be below"));
+    read_text(bench, "\nMIN_CELL_VOLTAGE = 3.35\nMIN_CELL_HYSTERESIS = 0.1\n");
+    assert_true(found(bench, SETTINGS_WARNING, "my.ini:3: MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS"));
+    assert_true(found(bench, SETTINGS_WARNING, "my.ini:2: CELL_CHARGE_LIMITING_VOLTAGE"));
+    read_text(bench, OWN "BALANCING_VOLTAGE = 3.3\nMIN_CELL_VOLTAGE = 3.25\n");
+    assert_true(found(bench, SETTINGS_ERROR, "my.ini:3: MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS"));
+    expect_only(bench, OWN_SOC_ZERO "MAX_CELL_VOLTAGE_SOC_FULL = 2.9\n", SETTINGS_ERROR,
+                "my.ini:2: MIN_CELL_VOLTAGE_SOC_EMPTY");
+    expect_only(bench, OWN "MAX_CELL_VOLTAGE = 3.54\n", SETTINGS_WARNING,
+                "my.ini:2: CHARGE_VOLTAGE_LIST is above");
+}
+
+/* It would never be whole, and nobody would say why. */
+static void no_more_packs_are_waited_for_than_bank_names(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "NR_OF_BATTERIES = 3\nBANK = A + B\n",
+                 "my.ini:1: NR_OF_BATTERIES is 3, but BANK names 2 packs: the bank would never be whole. "
+                 "Leave NR_OF_BATTERIES empty, or name them all");
+    expect_good(bench, "NR_OF_BATTERIES = 2\nBANK = A + B\n");
+    expect_good(bench, "NR_OF_BATTERIES = 1\nBANK = A | B\n");
+    expect_good(bench, "BANK = A + B\n");
 }
 
 static void an_empty_bank_can_be_discharged_again(void **state)
@@ -1263,7 +1320,7 @@ static int run_check(const char *text, char *output, size_t size)
     fflush(stdout);
     saved = dup(STDOUT_FILENO);
     dup2(fileno(capture), STDOUT_FILENO);
-    status = command_check(path);
+    status = command_check(path, true);
     fflush(stdout);
     dup2(saved, STDOUT_FILENO);
     close(saved);
@@ -1292,7 +1349,8 @@ static void check_prints_every_finding_and_fails_on_errors_only(void **state)
     assert_non_null(strstr(output, "NOT_A_KEY_AT_ALL"));
     assert_non_null(strstr(output, "note: "));
     assert_non_null(strstr(output, "2 errors, 0 warnings: the daemon would not start\n"));
-    assert_int_equal(command_check("/nowhere/settings.ini"), 1);
+    assert_int_equal(command_check("/nowhere/settings.ini", true), 1);
+    assert_int_equal(command_check("/nowhere/settings.ini", false), 0);
 }
 
 int main(void)
@@ -1315,6 +1373,7 @@ int main(void)
         TEST(what_is_no_list_of_numbers_is_an_error),
         TEST(a_list_may_name_numbers_of_other_settings),
         TEST(a_single_number_that_names_another_setting_is_refused_not_guessed),
+        TEST(a_name_that_is_not_utf_8_is_told),
         TEST(a_byte_order_mark_and_windows_line_ends_do_no_harm),
         TEST(a_line_that_begins_with_a_comment_sign_is_one_however_long),
         TEST(texts_may_have_quotes_and_keep_what_is_no_comment),
@@ -1350,10 +1409,13 @@ int main(void)
         TEST(a_file_that_is_not_there_or_a_folder_is_an_error_with_its_path),
         TEST(a_list_of_months_needs_twelve),
         TEST(each_voltage_of_a_curve_needs_its_current),
+        TEST(a_curve_that_cannot_be_read_is_not_counted_against_the_other),
         TEST(voltages_of_a_curve_ascend_in_any_mode),
         TEST(curves_that_follow_from_voltages_too_close_are_told),
         TEST(max_cell_voltage_is_above_balancing_voltage),
         TEST(min_cell_voltage_is_below_max_cell_voltage_in_any_mode),
+        TEST(a_check_across_keys_names_the_line_of_the_one_that_is_given),
+        TEST(no_more_packs_are_waited_for_than_bank_names),
         TEST(an_empty_bank_can_be_discharged_again),
         TEST(full_is_above_empty_where_the_counter_decides_by_it),
         TEST(lto_and_lfp_voltages_do_not_mix_in_our_own_charge_control),

@@ -64,8 +64,10 @@ static void what_is_wrong_is_told_where(void **state)
 
     (void)state;
     expect_wrong("A + | B", "the name of a pack is missing at \"| B\"");
-    expect_wrong("A |", "the name of a pack is missing");
-    expect_wrong("(A + B | C", "a bracket is not closed at \"| C\"");
+    expect_wrong("A |", "the name of a pack is missing at its end");
+    expect_wrong("(A + B", "a bracket is not closed at its end");
+    expect_wrong("(A + B | C", "only + may stand in a bracket at \"| C\"");
+    expect_wrong("(A | B) + (C | D)", "only + may stand in a bracket at \"| B) + (C | D)\"");
     expect_wrong("A \"B\"", "+ or | is missing at \"\"B\"\"");
     expect_wrong("\"A | B", "a quote is not closed");
     expect_wrong("A + B | A", "this pack is there twice at \"A\"");
@@ -76,6 +78,25 @@ static void what_is_wrong_is_told_where(void **state)
     expect_wrong(many, "too many packs");
 }
 
+/* PACKS has commas, BANK has not: one name "A, B" would be waited for in vain. */
+static void a_comma_is_no_sign_but_may_stand_in_quotes(void **state)
+{
+    (void)state;
+    expect_wrong("House 1, House 2",
+                 "between packs stands + (in series) or | (in parallel), no comma at \", House 2\"");
+    expect_wrong("A + B,", "no comma");
+    assert_null(shape_parse("\"A, B\" + C", &shape, wrong));
+    assert_string_equal(shape.pack[0], "A, B");
+}
+
+static void behind_a_hash_stands_an_instance(void **state)
+{
+    (void)state;
+    expect_wrong("#1 + #abc", "behind # stands an instance, a number at \"#abc\"");
+    expect_wrong("#", "behind # stands an instance, a number at \"#\"");
+    expect_wrong("#28 9 | B", "behind # stands an instance, a number at \"#28 9 | B\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +105,8 @@ int main(void)
         cmocka_unit_test(a_name_may_hold_spaces_without_quotes),
         cmocka_unit_test(packs_are_found_by_name_serial_and_instance),
         cmocka_unit_test(what_is_wrong_is_told_where),
+        cmocka_unit_test(a_comma_is_no_sign_but_may_stand_in_quotes),
+        cmocka_unit_test(behind_a_hash_stands_an_instance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,6 +161,38 @@ static void json_says_null_for_unknown_and_escapes_quotes(void **state)
     assert_says(json, "\"state\":\"missing\"}]}");
 }
 
+/* Columns of a table, not its bytes: how far "online" stands from the left. */
+static int columns_before_online(const char *table, const char *name)
+{
+    const char *row = strstr(table, name);
+    int columns = 0;
+
+    assert_non_null(row);
+    for (; strncmp(row, "online", 6) != 0; row++)
+        columns += ((unsigned char)*row & 0xC0) != 0x80;
+    return columns;
+}
+
+static void absurd_numbers_and_names_of_more_bytes_than_letters_keep_the_columns(void **state)
+{
+    const char *table;
+
+    (void)state;
+    view.pack[0].number[PACK_VOLTAGE] = 1e30;
+    view.pack[0].number[PACK_CCL] = -1e9;
+    assert_says(write_as(TABLE, to_file), "online     1e+30     1.0");
+    assert_says(written, " -1e+09 ");
+    free(written);
+    strcpy(view.pack[0].name, "M\xC3\xBChle am Bach, die gro\xC3\x9F"
+                              "e");
+    table = write_as(TABLE, to_file);
+    assert_int_equal(columns_before_online(table, "M\xC3"), 17);
+    assert_says(table, "M\xC3\xBChle am Bach, d online");
+    free(written);
+    strcpy(view.pack[0].name, "0123456789abcde\xC3\xBC");
+    assert_says(write_as(TABLE, to_file), "0123456789abcde\xC3\xBC online"); /* not half a letter */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +201,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(alarms_are_named_with_their_level, setup, teardown),
         cmocka_unit_test_setup_teardown(the_guard_over_feed_in_is_named_while_it_acts, setup, teardown),
         cmocka_unit_test_setup_teardown(the_table_has_a_row_a_pack_and_no_escapes_in_a_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(absurd_numbers_and_names_of_more_bytes_than_letters_keep_the_columns,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(on_a_terminal_lines_are_cut_to_its_width, setup, teardown),
         cmocka_unit_test_setup_teardown(colour_marks_alarms_only_where_it_is_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_null_for_unknown_and_escapes_quotes, setup, teardown),

@@ -1,6 +1,7 @@
 #include "commands/check.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "settings.h"
 
@@ -17,12 +18,16 @@ static void print_finding(void *ctx, enum settings_severity severity, const char
     printf("%s: %s\n", names[severity], message);
 }
 
-int command_check(const char *path)
+int command_check(const char *path, bool named)
 {
     struct config config;
     struct tally tally = {0};
     int errors;
 
+    if (!named && access(path, F_OK) != 0) {
+        printf("%s is not there: every setting has its default\n", path);
+        return 0;
+    }
     settings_default(&config);
     errors = settings_read(path, &config, print_finding, &tally);
     printf("%s: %d error%s, %d warning%s%s\n", path, errors, errors == 1 ? "" : "s", tally.warnings,

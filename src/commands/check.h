@@ -2,7 +2,10 @@
 #ifndef COMMANDS_CHECK_H
 #define COMMANDS_CHECK_H
 
-/* Returns the exit status: 0 when the daemon would start with it, 1 when not. */
-int command_check(const char *path);
+#include <stdbool.h>
+
+/* Returns the exit status: 0 when the daemon would start with it, 1 when not. named: the user named the
+ * file, so it must be there. */
+int command_check(const char *path, bool named);
 
 #endif

@@ -1,7 +1,9 @@
 #include "commands/release.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands/connect.h"
 #include "state.h"
@@ -44,8 +46,13 @@ int command_release(const struct command_arguments *arguments)
     const char *unpaid;
     int result;
 
+    if (access(arguments->data_directory, F_OK) != 0) {
+        fprintf(stderr, "battery-aggregator: %s: %s. The data folder of the daemon is named by --data\n",
+                arguments->data_directory, strerror(errno));
+        return 1;
+    }
     finding = state_read(arguments->data_directory, &state, &work, message, sizeof message);
-    if (finding != STATE_FOUND)
+    if (finding > STATE_MISSING) /* of a first start there is nothing to tell */
         fprintf(stderr, "battery-aggregator: %s\n", message);
     if (!state.feed_in_debt) {
         printf("Nothing is owed by state.ini in %s (another folder is named by --data)\n",

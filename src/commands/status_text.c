@@ -7,7 +7,7 @@
 #include "core/alarms.h"
 #include "core/feed_in.h"
 
-enum { LINE_BYTES_MAX = 1024, NUMBER_BYTES_MAX = 32, BAR_CELLS = 20 };
+enum { LINE_BYTES_MAX = 1024, NUMBER_BYTES_MAX = 32, BAR_CELLS = 20, COLUMN_WIDTH = 7 };
 
 static const char red[] = "\033[31m";
 static const char yellow[] = "\033[33m";
@@ -22,6 +22,16 @@ static const char *number_text(char *buf, double number, int decimals)
         snprintf(buf, NUMBER_BYTES_MAX, "%.*f", decimals, number);
     else
         strcpy(buf, "-");
+    return buf;
+}
+
+/* The same for a column of a table: what no bank has, such as 1e+30 V, takes no more room. */
+static const char *column_text(char *buf, double number, int decimals)
+{
+    if (isfinite(number) && snprintf(buf, NUMBER_BYTES_MAX, "%.*f", decimals, number) > COLUMN_WIDTH)
+        snprintf(buf, NUMBER_BYTES_MAX, "%.0e", number);
+    else
+        number_text(buf, number, decimals);
     return buf;
 }
 
@@ -50,6 +60,20 @@ static void add(struct line *line, const char *format, ...)
         line->used += (size_t)length;
     if (line->used >= sizeof line->text)
         line->used = sizeof line->text - 1;
+}
+
+/* A text in a column of so many letters, cut or filled up; a UTF-8 byte that continues a letter has no
+ * width. */
+static void add_column(struct line *line, const char *text, int width)
+{
+    int letters = 0;
+    int bytes = 0;
+
+    for (; text[bytes]; bytes++) {
+        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && letters++ == width)
+            break;
+    }
+    add(line, "%.*s%*s", bytes, text, letters < width ? width - letters : 0, "");
 }
 
 static void add_number(struct line *line, const char *before, double number, int decimals, const char *unit)
@@ -235,9 +259,10 @@ static void put_pack(FILE *out, const struct status_pack *pack, const struct sta
     struct line line = {"", 0};
     char number[NUMBER_BYTES_MAX];
 
-    add(&line, "%-16.16s %-8.8s", or_dash(pack->name), or_dash(pack->state));
+    add_column(&line, or_dash(pack->name), 16);
+    add(&line, " %-8.8s", or_dash(pack->state));
     for (int i = 0; i < PACK_NUMBERS; i++)
-        add(&line, " %7s", number_text(number, pack->number[i], decimals[i]));
+        add(&line, " %*s", COLUMN_WIDTH, column_text(number, pack->number[i], decimals[i]));
     put_line(out, &line, style, strcmp(pack->state, "online") == 0 ? NULL : yellow);
 }
 

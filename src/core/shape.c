@@ -30,7 +30,10 @@ static bool take(struct parser *parser, char sign)
 
 static bool fail(struct parser *parser, const char *what)
 {
-    snprintf(parser->wrong, SHAPE_WRONG_MAX, "%s at \"%.20s\"", what, parser->at);
+    if (*parser->at)
+        snprintf(parser->wrong, SHAPE_WRONG_MAX, "%s at \"%.20s\"", what, parser->at);
+    else
+        snprintf(parser->wrong, SHAPE_WRONG_MAX, "%s at its end", what);
     return false;
 }
 
@@ -42,11 +45,19 @@ static size_t name_length(struct parser *parser, bool *closed)
     size_t length;
 
     parser->at += quote != '\0';
-    length = strcspn(parser->at, quote ? ends : "+|()\"'");
+    length = strcspn(parser->at, quote ? ends : "+|(),\"'");
     *closed = !quote || parser->at[length] == quote;
     while (!quote && length > 0 && isspace((unsigned char)parser->at[length - 1]))
         length--;
     return length;
+}
+
+/* "#289"; is_called would take "#abc" for instance 0. */
+static bool is_instance(const char *name)
+{
+    size_t digits = strspn(name + 1, "0123456789");
+
+    return digits > 0 && !name[1 + digits];
 }
 
 static bool parse_name(struct parser *parser)
@@ -68,6 +79,8 @@ static bool parse_name(struct parser *parser)
     name = shape->pack[shape->packs];
     memcpy(name, parser->at, length);
     name[length] = '\0';
+    if (*name == '#' && !is_instance(name))
+        return fail(parser, "behind # stands an instance, a number");
     for (size_t i = 0; i < shape->packs; i++) {
         if (strcmp(shape->pack[i], name) == 0)
             return fail(parser, "this pack is there twice");
@@ -91,9 +104,9 @@ static bool parse_string(struct parser *parser)
     } while (take(parser, '+'));
     shape->string[shape->strings].count = shape->packs - shape->string[shape->strings].first;
     shape->strings++;
-    if (bracket && !take(parser, ')'))
-        return fail(parser, "a bracket is not closed");
-    return true;
+    if (!bracket || take(parser, ')'))
+        return true;
+    return fail(parser, *parser->at == '|' ? "only + may stand in a bracket" : "a bracket is not closed");
 }
 
 const char *shape_parse(const char *text, struct shape *shape, char wrong[SHAPE_WRONG_MAX])
@@ -108,7 +121,9 @@ const char *shape_parse(const char *text, struct shape *shape, char wrong[SHAPE_
         good = parse_string(&parser);
     while (good && take(&parser, '|'));
     if (good && *skip_space(parser.at))
-        good = fail(&parser, "+ or | is missing");
+        good = fail(&parser, *parser.at == ','
+                                 ? "between packs stands + (in series) or | (in parallel), no comma"
+                                 : "+ or | is missing");
     if (good)
         return NULL;
     memset(shape, 0, sizeof *shape);

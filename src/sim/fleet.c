@@ -724,20 +724,38 @@ static const struct {
 
 static void stop(struct fleet *fleet);
 
+/* "sun 0.5", "load 800", "hour 13"; false when it is none of them. */
+static bool do_world_command(struct fleet *fleet, const char *name, const char *words)
+{
+    bool sun = strcmp(name, "sun") == 0;
+    bool load = strcmp(name, "load") == 0;
+    char *end;
+    double number = strtod(words, &end);
+
+    if (!sun && !load && strcmp(name, "hour") != 0)
+        return false;
+    if (end == words || *end || !isfinite(number) || number < 0) {
+        answer("error: %s takes a number from 0 on", name);
+        return true;
+    }
+    if (sun)
+        fleet->plant.sun = number;
+    else if (load)
+        fleet->plant.setup.load_W = number;
+    else
+        fleet->plant.setup.hour += number - plant_hour(&fleet->plant);
+    answer("ok");
+    return true;
+}
+
 /* Commands about the whole fleet; false when it is none of them. */
 static bool do_fleet_command(struct fleet *fleet, const char *name, const char *words)
 {
-    double number = strtod(words, NULL);
-
+    if (do_world_command(fleet, name, words))
+        return true;
     if (strcmp(name, "list") == 0) {
         for (size_t i = 0; i < fleet->count; i++)
             answer("%s %s", fleet->device[i].service.name, fleet->device[i].service.bus ? "here" : "away");
-    } else if (strcmp(name, "sun") == 0) {
-        fleet->plant.sun = number;
-    } else if (strcmp(name, "load") == 0) {
-        fleet->plant.setup.load_W = number;
-    } else if (strcmp(name, "hour") == 0) {
-        fleet->plant.setup.hour += number - plant_hour(&fleet->plant);
     } else if (strcmp(name, "pause") == 0 || strcmp(name, "resume") == 0) {
         fleet->paused = *name == 'p';
     } else if (strcmp(name, "quit") == 0) {

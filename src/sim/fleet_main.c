@@ -93,6 +93,10 @@ int main(int argc, char *argv[])
             return option == HELP ? 0 : 2;
         }
     }
+    if (optind < argc) {
+        fprintf(stderr, "battery-fleet: one argument too many: %s\n", argv[optind]);
+        return 2;
+    }
     fleet.plant.packs = (size_t)number[PACKS];
     fleet.plant.cells = (size_t)number[CELLS];
     fleet.plant.mppts = (size_t)number[MPPTS];

@@ -127,6 +127,16 @@ static void a_debt_outlives_a_kill_and_is_paid_by_the_next_start(void **state)
     await_feed_in(h, "1");
 }
 
+static void the_log_tells_whether_a_cell_or_a_pack_turned_feed_in_off(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_set(h, "ttyUSB0", "'/CustomName': 'House', '/Io/AllowToCharge': 0");
+    await_setting(h, "0");
+    harness_await_log(h, "turned off to protect a cell (Pack \"House\" blocks charging), for at least");
+}
+
 static void a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told(void **state)
 {
     struct harness *h = *state;
@@ -163,6 +173,7 @@ int main(void)
         harness_test(feed_in_is_off_while_a_cell_peaks_and_returned_when_it_is_calm),
         harness_test(feed_in_that_the_user_had_off_stays_off),
         harness_test(a_debt_outlives_a_kill_and_is_paid_by_the_next_start),
+        harness_test(the_log_tells_whether_a_cell_or_a_pack_turned_feed_in_off),
         harness_test(a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told),
         harness_test(without_a_settings_service_everything_else_works),
     };

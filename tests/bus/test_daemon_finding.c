@@ -167,6 +167,51 @@ static void a_pack_that_leaves_takes_nobody_with_it_and_no_limit_rises(void **st
     assert_string_equal(harness_owner(h), owner);
 }
 
+static void the_log_tells_in_which_way_a_pack_was_lost(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1, '/CustomName': 'A'");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2, '/CustomName': 'B'");
+    harness_pack_add(h, "ttyUSB2", "'/DeviceInstance': 3, '/CustomName': 'C'");
+    harness_pack_add(h, "ttyUSB3", "'/DeviceInstance': 4, '/CustomName': 'D'");
+    harness_daemon_start(h, "NR_OF_BATTERIES = 4\nSTALE_AFTER = 2\n");
+    harness_await_aggregate(h);
+    harness_pack_remove(h, "ttyUSB0");
+    harness_await_log(h, "Pack \"A\" is lost: com.victronenergy.battery.ttyUSB0 left the bus");
+    harness_pack_set(h, "ttyUSB1", "'/Dc/0/Voltage': null, '/Dc/0/Current': null");
+    harness_await_log(
+        h, "Pack \"B\" is lost: com.victronenergy.battery.ttyUSB1 shows neither voltage nor current: "
+           "its BMS is mute");
+    harness_pack_set(h, "ttyUSB2", "'/Connected': 0");
+    harness_await_log(h,
+                      "Pack \"C\" is lost: com.victronenergy.battery.ttyUSB2 says that it is not connected");
+    harness_peer(h, "{'cmd': 'freeze', 'service': 'com.victronenergy.battery.ttyUSB3'}");
+    harness_await_log(h, "Pack \"D\" is lost: com.victronenergy.battery.ttyUSB3 says and answers nothing");
+}
+
+static void what_is_waited_for_names_the_setting_that_leaves_a_battery_out(void **state)
+{
+    struct harness *h = *state;
+
+    harness_daemon_start(h, "BATTERY_PRODUCT_NAME = serialbattery\n");
+    harness_await_log(h, "0 of 1 pack is complete; no com.victronenergy.battery is on the bus");
+    harness_pack_add(h, "ttyUSB0", "'/ProductName': 'SerialBattery(JK)'");
+    harness_await_log(h,
+                      "com.victronenergy.battery.ttyUSB0 (SerialBattery(JK)) is not in BATTERY_PRODUCT_NAME");
+    harness_daemon_reload(h, "PACKS = House\n");
+    harness_await_log(h, "com.victronenergy.battery.ttyUSB0 (SerialBattery(JK)) is not in PACKS");
+}
+
+static void cells_that_the_setting_counts_otherwise_are_told(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/CustomName': 'House'");
+    harness_daemon_start(h, "NR_OF_CELLS_PER_BATTERY = 17\n");
+    harness_await_log(h, "NR_OF_CELLS_PER_BATTERY is 17, but pack \"House\" shows 16 cells");
+}
+
 static void without_any_pack_both_currents_are_0_the_last_cvl_stands_and_soc_is_not_0(void **state)
 {
     struct harness *h = *state;
@@ -466,6 +511,9 @@ int main(void)
         harness_test(a_service_without_getitems_is_read_by_its_root),
         harness_test(a_service_without_a_root_is_read_leaf_by_leaf),
         harness_test(a_pack_that_leaves_takes_nobody_with_it_and_no_limit_rises),
+        harness_test(the_log_tells_in_which_way_a_pack_was_lost),
+        harness_test(what_is_waited_for_names_the_setting_that_leaves_a_battery_out),
+        harness_test(cells_that_the_setting_counts_otherwise_are_told),
         harness_test(without_any_pack_both_currents_are_0_the_last_cvl_stands_and_soc_is_not_0),
         harness_test(a_pack_that_returns_under_another_bus_name_is_the_same_pack),
         harness_test(a_pack_without_a_serial_is_known_again_by_its_name),

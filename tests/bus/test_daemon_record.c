@@ -155,6 +155,21 @@ static void release_without_the_settings_service_keeps_the_debt(void **state)
     assert_string_equal(harness_get_of(h, HARNESS_SETTINGS, FEED_IN), "1");
 }
 
+/* A folder that is not there owes nothing that we know of: that is no receipt. */
+static void release_tells_a_folder_that_is_not_there(void **state)
+{
+    struct harness *h = *state;
+    char *said;
+
+    assert_int_equal(shell(h, PROGRAM " --bus $BUS --data $DATA/none release", &said), 1);
+    assert_non_null(strstr(said, "none: No such file or directory"));
+    free(said);
+    assert_int_equal(shell(h, RELEASE, &said), 0);
+    assert_non_null(strstr(said, "Nothing is owed"));
+    assert_null(strstr(said, "counter")); /* of the charge nobody asked */
+    free(said);
+}
+
 static void release_leaves_a_running_daemon_its_guard(void **state)
 {
     struct harness *h = *state;
@@ -179,6 +194,7 @@ int main(void)
         harness_test(a_recording_that_is_there_is_not_overwritten),
         harness_test(release_pays_what_is_owed_and_strikes_it_out),
         harness_test(release_without_the_settings_service_keeps_the_debt),
+        harness_test(release_tells_a_folder_that_is_not_there),
         harness_test(release_leaves_a_running_daemon_its_guard),
     };
 

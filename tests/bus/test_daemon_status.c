@@ -75,6 +75,17 @@ static void a_wrong_option_or_command_is_refused(void **state)
     expect(*state, "$AGGREGATOR_PROGRAM status --json --table --bus $BUS", 2, "exclude each other");
     expect(*state, "$AGGREGATOR_PROGRAM statsu", 2, "unknown command");
     expect(*state, "$AGGREGATOR_PROGRAM --log-level loud", 2, "unknown log level");
+    expect(*state, "$AGGREGATOR_PROGRAM status --json --history --bus $BUS", 2, "exclude each other");
+    expect(*state, "$AGGREGATOR_PROGRAM status --watch --history --bus $BUS", 2, "exclude each other");
+}
+
+/* Whoever forgets "status" wants no second daemon. */
+static void an_option_of_a_command_is_refused_without_it(void **state)
+{
+    expect(*state, "timeout 5 $AGGREGATOR_PROGRAM --table --bus $BUS", 2, "an option of status: --table");
+    expect(*state, "timeout 5 $AGGREGATOR_PROGRAM --clear --bus $BUS", 2, "an option of work: --clear");
+    expect(*state, "$AGGREGATOR_PROGRAM status --clear --bus $BUS", 2, "an option of work: --clear");
+    expect(*state, "$AGGREGATOR_PROGRAM capacity --json --bus $BUS", 2, "an option of status: --json");
 }
 
 static void check_tells_all_that_is_wrong(void **state)
@@ -84,6 +95,9 @@ static void check_tells_all_that_is_wrong(void **state)
            "printf 'OWN_SOCK = True\\nLOG_PERIOD = x\\n' > $DATA/bad.ini; $AGGREGATOR_PROGRAM check "
            "$DATA/bad.ini",
            1, "2 errors");
+    expect(*state, "$AGGREGATOR_PROGRAM check --data $DATA/no", 0,
+           "no/settings.ini is not there: every setting has its default");
+    expect(*state, "$AGGREGATOR_PROGRAM check --settings $DATA/no.ini", 1, "cannot be read");
 }
 
 static void without_a_settings_file_the_defaults_hold_but_a_named_one_must_be_there(void **state)
@@ -102,6 +116,7 @@ int main(void)
         harness_test(without_a_daemon_it_says_so_and_fails),
         harness_test(without_a_bus_it_names_the_address),
         harness_test(a_wrong_option_or_command_is_refused),
+        harness_test(an_option_of_a_command_is_refused_without_it),
         harness_test(check_tells_all_that_is_wrong),
         harness_test(without_a_settings_file_the_defaults_hold_but_a_named_one_must_be_there),
     };

@@ -128,6 +128,19 @@ static void strings_of_unequal_cells_are_not_charged(void **state)
     harness_await_string(h, "/Info/ChargeLimitation", "BANK has strings of 4 and of 8 cells in parallel");
 }
 
+/* A misspelt name would be waited for, or be a lost pack for ever, and nobody would know which. */
+static void a_name_in_bank_that_no_pack_has_is_told_with_those_that_are_here(void **state)
+{
+    struct harness *h = *state;
+
+    add_pack(h, "A", 1, 13.20, 60, 3.3, 3.3);
+    add_pack(h, "B", 2, 13.20, 60, 3.3, 3.3);
+    harness_daemon_start(h, "BANK = A | Bee | S1 | #2\n");
+    harness_await_log(h, "BANK: 'Bee' is no pack that is here");
+    harness_await_log(h, "BANK: 'S1' is no pack that is here, or one that BANK has already. Here are: \"A\"");
+    assert_int_equal(harness_log_count(h, "is no pack that is here"), 2);
+}
+
 static void with_own_limits_the_target_is_that_of_all_cells_of_a_string(void **state)
 {
     struct harness *h = *state;
@@ -150,6 +163,7 @@ int main(void)
         harness_test(a_pack_that_is_not_named_is_left_out_and_told),
         harness_test(a_pack_that_is_named_and_never_came_is_missed),
         harness_test(strings_of_unequal_cells_are_not_charged),
+        harness_test(a_name_in_bank_that_no_pack_has_is_told_with_those_that_are_here),
         harness_test(with_own_limits_the_target_is_that_of_all_cells_of_a_string),
     };
 

@@ -275,6 +275,12 @@ static void wrong_commands_are_answered_by_an_error(void **state)
     say("remove", "error: no such device");
     say("set pack 1 /Soc", "error: set WHO PATH VALUE");
     say("set pack 1 no_path 1", "error: no such path");
+    say("sun", "error: sun takes a number");
+    say("load abc", "error: load takes a number");
+    say("hour 12h", "error: hour takes a number");
+    say("load nan", "error: load takes a number");
+    say("sun -1", "error: sun takes a number");
+    say("sun 0.5", "ok");
     say("release pack 1 /None", "error: no such path");
     say("return pack 1", "error: com.victronenergy.battery.ttyUSB0 is here");
 }
