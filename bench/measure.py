@@ -22,6 +22,7 @@ from gi.repository import GLib
 BUILD = os.environ.get("BUILD", "build")
 PEER = os.environ.get("PEER")
 AGGREGATE = "com.victronenergy.battery.aggregate"
+AS_SERVICE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}  # as service/run has it
 CHANGES = 100
 SECONDS = 15
 
@@ -74,7 +75,7 @@ class Bench:
     def launch(self, command):
         """Starts an aggregator; seconds until its /Soc can be read."""
         begin = time.monotonic()
-        self.daemon = self.spawn(command)
+        self.daemon = self.spawn(command, env={**os.environ, **AS_SERVICE})
         while time.monotonic() - begin < 30:
             try:
                 soc = self.bus.call_blocking(AGGREGATE, "/Soc", "com.victronenergy.BusItem", "GetValue", "", ())

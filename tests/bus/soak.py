@@ -34,6 +34,7 @@ FLEET = os.environ.get("FLEET", BUILD + "/battery-fleet")
 BATTERY = "com.victronenergy.battery."
 AGGREGATE = BATTERY + "aggregate"
 FEED_IN = "/Settings/CGwacs/OvervoltageFeedIn"
+AS_SERVICE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}  # as service/run has it
 PACKS, CELLS = 4, 16
 TARGET_V, MOST_A = 3.45, 150
 
@@ -94,7 +95,7 @@ class Soak:
         self.log = open(self.folder + "/log", "w+", errors="replace")
         self.daemon = self.spawn([self.options.daemon, "--bus", self.address, "--settings",
                                   self.folder + "/settings.ini", "--data", self.folder + "/data"],
-                                 stdout=self.log, stderr=subprocess.STDOUT)
+                                 stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **AS_SERVICE})
         self.await_aggregate()
         self.watcher = self.spawn([sys.executable, os.path.join(os.path.dirname(__file__), "watcher.py"),
                                    self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
