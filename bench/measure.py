@@ -42,9 +42,9 @@ class Bench:
         self.folder = tempfile.mkdtemp()
         self.address = f"unix:path={self.folder}/bus"
         self.children = []
-        self.spawn(["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={self.address}"])
-        while not os.path.exists(f"{self.folder}/bus"):
-            time.sleep(0.01)
+        bus = self.spawn(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
+                          f"--address={self.address}"], stdout=subprocess.PIPE)
+        bus.stdout.readline()  # it listens
         dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
         self.bus = dbus.bus.BusConnection(self.address)
         self.bus.add_signal_receiver(self.on_items, "ItemsChanged", path="/", sender_keyword="sender")
