@@ -60,7 +60,8 @@ const struct key settings_keys[] = {
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
      MEANING("A pack that has said nothing for half of this is asked; one that has not answered by then is "
              "lost: its "
-             "limits no longer hold, the others lead on, and there is an alarm.")},
+             "limits no longer hold, the others lead on, and there is an alarm. A Multi, solar charger or "
+             "shunt is asked likewise, and its current is unknown then: the packs' own stands in.")},
 
     {bank, "PACK_LOST", NULL, KEY_CHOICE, AT(pack_lost), 0, 0, 0, "degrade, hold or stop", "degrade",
      MEANING("When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for "

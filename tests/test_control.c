@@ -443,6 +443,32 @@ static void when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named(void *
     assert_near(current_of(NULL, NULL, &current), 1, 1e-9);
 }
 
+static void what_a_source_measured_before_it_fell_silent_counts_no_more(void **state)
+{
+    struct source multi = source_of(SOURCE_MULTI, -5);
+    struct source shunt = source_of(SOURCE_SHUNT_BATTERY, 7);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    shunt.silent = true;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "it (it answers nothing)");
+    shunt.sign = -1; /* told by CURRENT_SOURCES */
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    multi.silent = true;
+    multi.reading.connected = 0; /* it said that it is off: that is no news either */
+    shunt.silent = false;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    config.smartshunt_as_battery_current = true;
+    shunt.sign = 0;
+    assert_near(current_of(&multi, &shunt, &current), 7, 1e-9);
+    shunt.silent = true;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "it (it answers nothing)");
+    config.smartshunt_as_battery_current = false;
+}
+
 static void a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read(void **state)
 {
     struct source multi = source_of(SOURCE_MULTI, -5);
@@ -683,6 +709,7 @@ int main(void)
         TEST(multi_and_mppt_make_the_bank_current),
         TEST(shunts_add_or_subtract_and_may_be_inverted),
         TEST(when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named),
+        TEST(what_a_source_measured_before_it_fell_silent_counts_no_more),
         TEST(a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read),
         TEST(more_solar_chargers_than_told_do_not_count),
         TEST(absence_is_ignored_of_shunts_only),

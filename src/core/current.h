@@ -23,6 +23,7 @@ struct source {
     enum source_kind kind;
     char name[READING_TEXT_MAX]; /* for messages */
     double sign;                 /* of its current: +1 adds, -1 subtracts; 0 = as the kind says */
+    bool silent; /* it says and answers nothing: what it measured last is no measurement any more */
     struct source_reading reading;
 };
 
@@ -46,7 +47,7 @@ struct bank_current {
 void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
                   size_t n, struct bank_current *out);
 
-/* What a source adds to the current into the bank, A; NAN when it cannot be read. */
+/* What a source adds to the current into the bank, A; NAN when it cannot be read or is silent. */
 double source_current_A(const struct config *config, const struct source *source);
 
 /* What is counted, for messages: "Multi 12.0 A, Garage -3.0 A". Where the sum would be within allowed_A of
