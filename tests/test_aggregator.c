@@ -717,6 +717,62 @@ static void a_learned_capacity_and_its_soc_survive_a_restart(void **state)
     assert_near(bench->out.consumed_Ah, -252, 0.01);
 }
 
+/* A + B in series, 280 Ah each: 140 and 168 Ah are left, so 140 + 112 = 252 Ah are usable. */
+static void wire_in_series(struct bench *bench)
+{
+    char wrong[SHAPE_WRONG_MAX];
+
+    assert_null(shape_parse("A + B", &bench->config.shape, wrong));
+    bench->config.own_soc = true;
+    bench->in.pack_count = 2;
+    begin(bench);
+    assert_near(bench->out.consumed_Ah, -112, 0.01);
+    assert_near(bench->out.soc_pct, 100 * 140.0 / 252, 0.01);
+}
+
+static void set_soc_of(struct bench *bench, int pack, double soc_pct)
+{
+    bench->pack[pack].reading.soc_pct = soc_pct;
+    pack_remember(&bench->pack[pack]);
+}
+
+static void the_rounding_of_socs_in_series_moves_no_counter(void **state)
+{
+    struct bench *bench = *state;
+
+    wire_in_series(bench);
+    for (int i = 1; i < 6; i++) {
+        set_soc_of(bench, 0, i % 2 ? 51 : 50); /* 142.8 + 112 = 254.8 Ah */
+        step(bench, 0.001 * i);
+        assert_near(bench->aggregator.soc.installed_Ah, 252, 0.01);
+        assert_near(bench->out.consumed_Ah, -112, 0.01);
+    }
+    set_soc_of(bench, 0, 55); /* 154 + 112 = 266: that is no rounding */
+    step(bench, 0.01);
+    assert_near(bench->aggregator.soc.installed_Ah, 266, 0.01);
+    assert_near(bench->out.bank.capacity_installed_Ah, 266, 0.01);
+}
+
+static void the_learned_capacity_of_a_string_feeds_the_soc(void **state)
+{
+    struct bench *bench = *state;
+    const struct capacity_sweep sweep = {CALENDAR_NONE, 230, 5, 1, 280}; /* nameplate of its smallest pack */
+
+    bench->config.capacity = CAPACITY_LEARNED;
+    wire_in_series(bench);
+    capacity_keep(&bench->aggregator.work.memory.bank.capacity, &sweep, false);
+    for (int i = 1; i < 4; i++) {
+        set_soc_of(bench, 0, i % 2 ? 55 : 50);
+        step(bench, 0.001 * i);
+        assert_near(bench->out.consumed_Ah, -112, 0.01); /* what is missing is what it was */
+        assert_near(bench->out.capacity_Ah, 230 - 112, 0.01);
+        assert_near(bench->out.soc_pct, 100 * 118.0 / 230, 0.01);
+    }
+    bench->config.soc_method = SOC_REFERENCE;
+    step(bench, 0.01);
+    assert_near(bench->aggregator.charge.capacity_Ah, 230, 0.01);
+}
+
 static void the_packs_own_history_stands_and_ours_where_they_have_none(void **state)
 {
     struct bench *bench = *state;
@@ -770,6 +826,8 @@ int main(void)
         TEST(the_learned_capacity_feeds_the_soc_when_it_is_certain_and_wished),
         TEST(a_learned_capacity_that_is_uncertain_is_not_used),
         TEST(a_learned_capacity_and_its_soc_survive_a_restart),
+        TEST(the_rounding_of_socs_in_series_moves_no_counter),
+        TEST(the_learned_capacity_of_a_string_feeds_the_soc),
         TEST(the_packs_own_history_stands_and_ours_where_they_have_none),
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
         TEST(what_a_reading_lacks_is_named),

@@ -10,7 +10,8 @@
 #define LFP_LEAST_V 3.3
 #define LFP_MOST_V 3.7
 #define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, the SoC of the packs, or what a user says */
-#define CAPACITY_SURE 0.05         /* of the nameplate: so certain a learned capacity must be to be used */
+#define CAPACITY_STEP 0.03 /* of a string in series: less than that is the rounding of its packs' SoC */
+#define CAPACITY_SURE 0.05 /* of the nameplate: so certain a learned capacity must be to be used */
 
 static bool is_lfp(const struct config *config)
 {
@@ -32,7 +33,7 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     feed_in_init(&aggregator->feed_in, false, 0);
     work_init(&aggregator->work, NULL);
     if (!isnan(charge_Ah))
-        aggregator->charge.capacity_Ah = capacity_Ah;
+        aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
     aggregator->low_voltage_V = NAN;
 }
@@ -142,19 +143,45 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
 }
 
 /* CAPACITY = learned, once that is certain enough. */
-static void use_learned_capacity(struct aggregator *aggregator, double *capacity_Ah)
+static bool knows_capacity(const struct aggregator *aggregator, const struct config *config,
+                           double nameplate_Ah, struct capacity_estimate *learned)
 {
-    struct capacity_estimate learned = work_bank_capacity(&aggregator->work.memory, NULL);
-    double installed_Ah = aggregator->work.memory.bank.installed_Ah;
+    *learned = work_bank_capacity(&aggregator->work.memory, NULL);
+    return config->capacity == CAPACITY_LEARNED && learned->deviation_Ah <= CAPACITY_SURE * nameplate_Ah &&
+           aggregator->work.memory.bank.installed_Ah == nameplate_Ah;
+}
 
-    if (!(learned.deviation_Ah <= CAPACITY_SURE * installed_Ah) || installed_Ah != *capacity_Ah)
+/* The usable capacity of packs in series follows from their SoCs, which are rounded: counters that were
+ * resized with each of their steps would learn nothing. */
+static double steady_capacity_Ah(struct aggregator *aggregator, const struct config *config, double now_Ah,
+                                 bool hold)
+{
+    if (config->shape.strings == 0 || isnan(now_Ah))
+        return now_Ah;
+    if (!(aggregator->counted_Ah > 0) ||
+        (!hold && fabs(now_Ah - aggregator->counted_Ah) > CAPACITY_STEP * aggregator->counted_Ah))
+        aggregator->counted_Ah = now_Ah;
+    return aggregator->counted_Ah;
+}
+
+/* The counter takes for its capacity what is usable; the learned SoC knows by itself what share that is. */
+static void find_capacities(struct aggregator *aggregator, const struct config *config, double nameplate_Ah,
+                            struct charge_input *in, struct charge_input *counter_in)
+{
+    struct capacity_estimate learned;
+    bool known = knows_capacity(aggregator, config, nameplate_Ah, &learned);
+
+    in->capacity_Ah = steady_capacity_Ah(aggregator, config, in->capacity_Ah, known);
+    *counter_in = *in;
+    if (!known)
         return;
-    *capacity_Ah = learned.capacity_Ah;
-    soc_set_usable(&aggregator->soc, learned.capacity_Ah / installed_Ah, learned.deviation_Ah / installed_Ah);
+    counter_in->capacity_Ah = learned.capacity_Ah;
+    soc_set_usable(&aggregator->soc, learned.capacity_Ah / in->capacity_Ah,
+                   learned.deviation_Ah / in->capacity_Ah);
 }
 
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
-                                      double time_s, struct aggregate *out)
+                                      double time_s, double nameplate_Ah, struct aggregate *out)
 {
     const struct bank *bank = &out->bank;
     struct charge_input in = {
@@ -168,9 +195,7 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
     charge_anchors(config, bank, &out->control, &in);
-    counter_in = in;
-    if (config->capacity == CAPACITY_LEARNED)
-        use_learned_capacity(aggregator, &counter_in.capacity_Ah);
+    find_capacities(aggregator, config, nameplate_Ah, &in, &counter_in);
     out->charge_before_pct = charge_soc_pct(&aggregator->charge);
     if (!is_learned(config)) {
         event = charge_step(&aggregator->charge, &counter_in, config->battery_efficiency);
@@ -250,7 +275,7 @@ static void fill_history(struct aggregator *aggregator, const struct aggregator_
 }
 
 static void count_work(struct aggregator *aggregator, const struct config *config,
-                       const struct aggregator_input *in, struct aggregate *out)
+                       const struct aggregator_input *in, double nameplate_Ah, struct aggregate *out)
 {
     const struct work_input work = {
         .time_s = in->time_s,
@@ -258,6 +283,7 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
         .bank = &out->bank,
         .current_A = out->current.current_A,
         .consumed_Ah = out->consumed_Ah,
+        .nameplate_Ah = nameplate_Ah,
         .full = is_learned(config) ? aggregator->soc.at_full : aggregator->charge.at_full,
         .whole = in->packs_missing == 0,
         .empty_cell_V =
@@ -265,6 +291,8 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
         .lfp = is_lfp(config),
         .packs = in->packs,
         .pack_count = in->pack_count,
+        .strings = aggregator->string,
+        .string_count = config->shape.strings,
     };
 
     work_step(&aggregator->work, &work);
@@ -373,6 +401,7 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 /* ---- branches: packs, or strings of them, in parallel ---- */
 
 struct branches {
+    double nameplate_Ah; /* of all; NAN = unknown */
     const struct pack *list[SHARING_BRANCHES_MAX];
     size_t count;
     double cells_least, cells_most; /* in series in one of them; NAN = unknown */
@@ -407,6 +436,12 @@ static void count_cells(struct branches *branches, const struct pack *pack)
     branches->cells_most = fmax(branches->cells_most, pack->reading.cells_in_series);
 }
 
+static void add_branch(struct branches *branches, const struct pack *pack, double nameplate_Ah)
+{
+    branches->list[branches->count++] = pack;
+    branches->nameplate_Ah += nameplate_Ah;
+}
+
 /* A string that lacks a pack is open: nothing flows there. */
 static void find_branches(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct branches *out)
@@ -414,9 +449,10 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
     const struct shape *shape = &config->shape;
 
     out->count = 0;
+    out->nameplate_Ah = 0;
     out->cells_least = out->cells_most = NAN;
     for (size_t i = 0; shape->strings == 0 && i < in->pack_count && i < SHARING_BRANCHES_MAX; i++)
-        out->list[out->count++] = in->packs[i];
+        add_branch(out, in->packs[i], in->packs[i]->reading.capacity_installed_Ah);
     for (size_t s = 0; s < shape->strings; s++) {
         const struct pack *members[SHAPE_PACKS_MAX];
         size_t count = members_of(shape, s, in, members);
@@ -430,7 +466,10 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
             series_clear(string); /* it begins, or is whole again */
         if (count > 1)
             series_merge(string, config, members, count, in->time_s);
-        out->list[out->count++] = count > 1 ? &string->pack : members[0];
+        if (count > 1)
+            add_branch(out, &string->pack, string->nameplate_Ah);
+        else
+            add_branch(out, members[0], members[0]->reading.capacity_installed_Ah);
         count_cells(out, out->list[out->count - 1]);
     }
 }
@@ -580,9 +619,10 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         out->current.power_W = NAN;
     }
     decide_limits(aggregator, config, in, &branches, out);
-    out->charge_event = count_charge(aggregator, config, in->time_s, out);
+    branches.nameplate_Ah += in->lost.installed_Ah; /* as keep_lost_part does */
+    out->charge_event = count_charge(aggregator, config, in->time_s, branches.nameplate_Ah, out);
     show_charge(aggregator, config, in->low_soc, out);
-    count_work(aggregator, config, in, out);
+    count_work(aggregator, config, in, branches.nameplate_Ah, out);
     guard_feed_in(aggregator, config, in, out);
     say_alarms(in, out);
     if (is_unequal(&branches))

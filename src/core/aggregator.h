@@ -80,7 +80,8 @@ struct aggregator {
     struct work work;
     bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
     bool counting;                         /* the counter has begun */
-    double saved_charge_Ah;                /* as last reported by aggregator_charge_due, NAN before */
+    double counted_Ah;      /* what counters take for the capacity of a bank with strings; 0 = none yet */
+    double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
