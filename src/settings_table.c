@@ -39,14 +39,12 @@ const struct key settings_keys[] = {
              "(A + B) | (C + D), or \"House 1\" | #289. Empty: all that are found, in parallel.")},
     {bank, "CURRENT_SHARING", NULL, KEY_CHOICE, AT(current_sharing), 0, 0, 0,
      "count, capacity, resistance or measured", "capacity",
-     MEANING("What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the "
-             "same, as "
-             "dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: by what their "
-             "voltages "
-             "tell "
-             "of it, capacity until that is known. measured: as it was in the last minutes. Whatever this "
-             "says, the "
-             "bank's limit falls while a pack is measured above 95 % of its own.")},
+     MEANING(
+         "What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the "
+         "same, as dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: as steps of "
+         "the current divide between them, which their resistances decide; from the fifth step to the tenth "
+         "that takes over from the capacities. measured: as it was in the last minutes. Whatever this says, "
+         "the bank's limit falls while a pack is measured above 95 % of its own.")},
     {bank, "BLOCKED_PACK", NULL, KEY_CHOICE, AT(blocked_pack), 0, 0, 0, "stop or exclude", "stop",
      MEANING("When a pack blocks charging (it is cold, it is full). stop: CCL is 0, as "
              "dbus-aggregate-batteries has "

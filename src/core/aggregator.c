@@ -404,7 +404,8 @@ struct branches {
     double nameplate_Ah; /* of all; NAN = unknown */
     const struct pack *list[SHARING_BRANCHES_MAX];
     size_t count;
-    double cells_least, cells_most; /* in series in one of them; NAN = unknown */
+    double charge_share[SHARING_BRANCHES_MAX]; /* that the limits are made with, see sharing.h; NAN = none */
+    double cells_least, cells_most;            /* in series in one of them; NAN = unknown */
 };
 
 /* The packs of string s that are here, in the order of BANK. */
@@ -438,6 +439,7 @@ static void count_cells(struct branches *branches, const struct pack *pack)
 
 static void add_branch(struct branches *branches, const struct pack *pack, double nameplate_Ah)
 {
+    branches->charge_share[branches->count] = NAN;
     branches->list[branches->count++] = pack;
     branches->nameplate_Ah += nameplate_Ah;
 }
@@ -500,20 +502,20 @@ static void allow_by_those_that_do(const struct branches *branches, struct bank 
 
 /* What each branch may take decides what the bank may. */
 static void merge_limits(struct aggregator *aggregator, const struct config *config,
-                         const struct branches *branches, double dt_s, struct limits *limits)
+                         struct branches *branches, double dt_s, struct limits *limits)
 {
-    double charge[SHARING_BRANCHES_MAX], discharge[SHARING_BRANCHES_MAX];
-    const struct limit_shares shares = {charge, discharge};
+    double discharge[SHARING_BRANCHES_MAX];
+    const struct limit_shares shares = {branches->charge_share, discharge};
 
-    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, true, charge);
+    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, true,
+                   branches->charge_share);
     sharing_shares(&aggregator->sharing, config, branches->list, branches->count, false, discharge);
     limits_merge(config, branches->list, branches->count, &shares, limits);
     sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
 }
 
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
-                          const struct aggregator_input *in, const struct branches *branches,
-                          struct aggregate *out)
+                          const struct aggregator_input *in, struct branches *branches, struct aggregate *out)
 {
     bool exclude = config->blocked_pack == BLOCKED_PACK_EXCLUDE;
     double dt_s = in->time_s - aggregator->sharing.last_time_s;
@@ -550,6 +552,34 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
     obey_pack_lost(config, in, &out->limits);
+}
+
+/* Of a pack in a string: that of the string, which is one current. */
+static double share_of(const struct aggregator *aggregator, const struct config *config,
+                       const struct branches *branches, const struct pack *pack)
+{
+    const struct pack *branch = pack;
+
+    for (size_t s = 0; s < config->shape.strings; s++) {
+        if (series_has(&aggregator->string[s], pack))
+            branch = &aggregator->string[s].pack;
+    }
+    for (size_t i = 0; i < branches->count; i++) {
+        if (branches->list[i] == branch)
+            return branches->charge_share[i];
+    }
+    return NAN;
+}
+
+static void look_at_packs(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, const struct branches *branches)
+{
+    for (size_t i = 0; i < in->pack_count && i < RESISTANCE_PACKS_MAX; i++) {
+        struct resistance *resistance = resistance_of(aggregator->resistance, in->packs[i]->name, i);
+
+        resistance_step(resistance, in->packs[i], in->time_s);
+        resistance->share = share_of(aggregator, config, branches, in->packs[i]);
+    }
 }
 
 /* Merged limits leave feed-in alone, but a debt from before is paid all the same. */
@@ -619,6 +649,7 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         out->current.power_W = NAN;
     }
     decide_limits(aggregator, config, in, &branches, out);
+    look_at_packs(aggregator, config, in, &branches);
     branches.nameplate_Ah += in->lost.installed_Ah; /* as keep_lost_part does */
     out->charge_event = count_charge(aggregator, config, in->time_s, branches.nameplate_Ah, out);
     show_charge(aggregator, config, in->low_soc, out);

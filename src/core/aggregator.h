@@ -14,6 +14,7 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/resistance.h"
 #include "core/series.h"
 #include "core/sharing.h"
 #include "core/soc.h"
@@ -83,7 +84,8 @@ struct aggregator {
     double counted_Ah;      /* what counters take for the capacity of a bank with strings; 0 = none yet */
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
-    struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
+    struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
+    struct series string[SHAPE_STRINGS_MAX];            /* as BANK has them */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
     struct limits last;    /* those of the last step */
