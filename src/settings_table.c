@@ -141,8 +141,6 @@ const struct key settings_keys[] = {
      "False", MEANING("The other way round.")},
     {current, "SMARTSHUNT_AS_BATTERY_CURRENT", NULL, KEY_BOOL, AT(smartshunt_as_battery_current), 0, 0, 0, "",
      "False", MEANING("The first shunt set to battery monitor alone is the bank current.")},
-    {current, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_BOOL, AT(ignore_smartshunt_absence), 0, 0, 0, "",
-     "False", MEANING("A shunt that is not there counts as 0 A; else the packs stand in meanwhile.")},
 
     {soc, "OWN_SOC", NULL, KEY_BOOL, AT(own_soc), 0, 0, 0, "", "False",
      MEANING(
@@ -255,6 +253,8 @@ const struct key settings_keys[] = {
     {older, "TIME_BEFORE_RESTART", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Nobody restarts here."},
     {older, "UPDATE_INTERVAL_FIND_DEVICES", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
      "Devices are noticed as they come."},
+    {older, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
+     "While a shunt cannot be read the packs' current stands in, whatever this says."},
     {older, "OWN_SOC_FULL_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
     {older, "OWN_SOC_FULL_CELL_MEDIAN_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
 };

@@ -33,6 +33,7 @@ double source_current_A(const struct config *config, const struct source *source
     case SOURCE_MPPT:
         return told * source->reading.current_A;
     case SOURCE_SHUNT_BATTERY:
+        sign *= config->subtract_battery_shunts && !config->smartshunt_as_battery_current ? -1 : 1;
         return sign * source->reading.current_A;
     case SOURCE_SHUNT_LOAD:
         return -sign * source->reading.current_A;
@@ -42,11 +43,6 @@ double source_current_A(const struct config *config, const struct source *source
         return told * or_off_A(&source->reading, source->reading.input_current_A);
     }
     return NAN;
-}
-
-static bool is_shunt(const struct source *source)
-{
-    return source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD;
 }
 
 static void miss(struct bank_current *out, const char *what)
@@ -94,8 +90,6 @@ static double sum_of_sources_A(const struct config *config, const struct source 
 
         if (sources[i]->kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
             mppts >= (size_t)config->nr_of_mppts)
-            continue;
-        if (isnan(current_A) && is_shunt(sources[i]) && config->ignore_smartshunt_absence)
             continue;
         if (isnan(current_A)) {
             miss_source(out, sources[i]);

@@ -39,10 +39,9 @@ struct bank_current {
  *   fewer MPPTs are there than nr_of_mppts says (more: the first nr_of_mppts count), or no source at
  *   all, the packs' own current and power stand in and `missing` names the part.
  *   smartshunt_as_battery_current: the first battery shunt alone is the bank current.
- *   Shunts: config->use_smartshunts chooses; the caller passes only those chosen; battery shunts add,
- *   load shunts subtract, inverted with invert_smartshunts. A shunt that config lists by name but that
- *   is not there: the caller passes it as a source with unknown current; with
- *   ignore_smartshunt_absence it is left out instead.
+ *   Shunts: config->use_smartshunts chooses; the caller passes only those chosen; battery shunts add (but
+ *   with subtract_battery_shunts), load shunts subtract, inverted with invert_smartshunts. A shunt that
+ *   config lists by name but that is not there: the caller passes it as a source with unknown current.
  * Source of the formulas: the reference behaviour, "Bank current when CURRENT_FROM_VICTRON". */
 void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
                   size_t n, struct bank_current *out);
