@@ -272,8 +272,8 @@ const struct key *settings_find_key(const char *name)
     return NULL;
 }
 
-/* Edits from a to b: Levenshtein's distance, in one row. */
-static size_t distance(const char *a, const char *b)
+/* In one row. */
+size_t settings_edits(const char *a, const char *b)
 {
     size_t row[DISTANCE_NAME_MAX];
     size_t length = strlen(b);
@@ -308,8 +308,8 @@ const struct key *settings_nearest_key(const char *name)
 
     for (size_t i = 0; i < settings_key_count; i++) {
         const struct key *key = &settings_keys[i];
-        size_t edits = distance(name, key->name);
-        size_t by_alias = key->alias ? distance(name, key->alias) : SIZE_MAX;
+        size_t edits = settings_edits(name, key->name);
+        size_t by_alias = key->alias ? settings_edits(name, key->alias) : SIZE_MAX;
 
         edits = by_alias < edits ? by_alias : edits;
         if (edits < shortest) {

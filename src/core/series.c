@@ -290,7 +290,7 @@ void series_merge(struct series *series, const struct config *config, const stru
     merge_limits(series, members, n, out);
     compare_currents(series, members, n, time_s);
     if (series->apart)
-        out->alarm[ALARM_CELL_IMBALANCE] = fmax(out->alarm[ALARM_CELL_IMBALANCE], 1);
+        out->alarm[ALARM_MID_VOLTAGE] = fmax(out->alarm[ALARM_MID_VOLTAGE], 1);
     series->pack.in_series = true;
     pack_remember(&series->pack);
 }

@@ -45,7 +45,8 @@ static void two_packs_of_12_v_in_series_are_one_of_24_v(void **state)
     harness_await_exactly(h, "/Info/MaxDischargeCurrent", 80);
     harness_await_exactly(h, "/Info/MaxChargeVoltage", 28.28); /* 28.4 less what B has more room: 0.12 */
     harness_await_exactly(h, "/System/NrOfBatteries", 2);
-    harness_await_exactly(h, "/Alarms/CellImbalance", 1); /* 10 of 90 Ah apart */
+    harness_await_exactly(h, "/Alarms/MidVoltage", 1);            /* 10 of 90 Ah apart */
+    assert_true(harness_number(h, "/Alarms/CellImbalance") == 0); /* the cells of each are even */
     assert_int_equal(harness_log_count(h, "10.0 Ah apart, \"VanB\" is the emptiest"), 1);
 }
 
@@ -113,6 +114,32 @@ static void a_pack_that_is_named_and_never_came_is_missed(void **state)
     assert_non_null(strstr(harness_string(h, "/Info/ChargeLimitation"), "\"Shed\" is lost"));
 }
 
+static void a_name_that_is_nobody_s_is_said_once_with_who_was_meant(void **state)
+{
+    struct harness *h = *state;
+
+    add_pack(h, "House1", 1, 13.20, 60, 3.3, 3.3);
+    add_pack(h, "House2", 2, 13.20, 60, 3.3, 3.3);
+    harness_daemon_start(h, "BANK = House1 + Huose2 | Boat\n");
+    harness_await_log(h, "BANK: 'Huose2' is no pack that is here. Is \"House2\" meant? Here are: \"House1\"");
+    harness_await_log(h, "BANK: 'Boat' is no pack that is here. Here are: ");
+    harness_watch(h, 1.2);
+    assert_int_equal(harness_log_count(h, "is no pack that is here"), 2);
+    assert_string_equal(harness_owner(h), "");
+}
+
+static void a_pack_under_two_names_is_said_and_its_string_stays_open(void **state)
+{
+    struct harness *h = *state;
+
+    add_pack(h, "A", 1, 13.20, 60, 3.3, 3.3);
+    add_pack(h, "B", 2, 13.20, 60, 3.3, 3.3);
+    harness_daemon_start(h, "BANK = (A + #1) | B\n");
+    harness_await_log(h, "BANK: 'A' and '#1' are one pack, \"A\". A pack is in the bank once");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 50); /* of B alone */
+    assert_int_equal(harness_log_count(h, "are one pack"), 1);
+}
+
 static void strings_of_unequal_cells_are_not_charged(void **state)
 {
     struct harness *h = *state;
@@ -149,6 +176,8 @@ int main(void)
         harness_test(a_string_without_one_of_its_packs_is_open_and_the_other_goes_on),
         harness_test(a_pack_that_is_not_named_is_left_out_and_told),
         harness_test(a_pack_that_is_named_and_never_came_is_missed),
+        harness_test(a_name_that_is_nobody_s_is_said_once_with_who_was_meant),
+        harness_test(a_pack_under_two_names_is_said_and_its_string_stays_open),
         harness_test(strings_of_unequal_cells_are_not_charged),
         harness_test(with_own_limits_the_target_is_that_of_all_cells_of_a_string),
     };
