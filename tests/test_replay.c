@@ -344,8 +344,27 @@ static void write_sweep(FILE *file)
         fprintf(file, "%ld\t" PACK "\t/Dc/0/Current\t%.2f\n", time_s, -18.5 + i % 2 / 100.0);
 }
 
+/* The same of two packs in series, both of 100 Ah, of which the second was not full: 92.5 Ah flow. Their BMSs
+ * say 50 % all the time. */
+static void write_sweep_of_string(FILE *file)
+{
+    static const char *const packs[] = {PACK, OTHER};
+    long time_s = NOON_S;
+
+    fputs(pack_at(time_s, PACK, 3.46), file);
+    fputs(pack_at(time_s, OTHER, 3.38), file);
+    for (int i = 0; i < 1818; i++, time_s += 10) {
+        for (int k = 0; k < 2; k++) {
+            if (i == 12 || (i == 1812 && k == 1))
+                fputs(pack_at(time_s, packs[k], i == 12 ? 3.3 : 2.85), file);
+            fprintf(file, "%ld\t%s\t/Dc/0/Current\t%.2f\n", time_s, packs[k],
+                    i % 2 / 100.0 + (i < 12 ? 1 : -18.5));
+        }
+    }
+}
+
 /* The last SoC that is published for it. */
-static double soc_after_sweep(struct replayed *replayed, const char *settings)
+static double soc_after_sweep(struct replayed *replayed, void (*write)(FILE *file), const char *settings)
 {
     char recording[] = "/tmp/test_replay.XXXXXX";
     char command[512], line[512];
@@ -353,7 +372,7 @@ static double soc_after_sweep(struct replayed *replayed, const char *settings)
     double soc_pct = NAN;
 
     assert_non_null(file);
-    write_sweep(file);
+    write(file);
     fclose(file);
     file = fopen(replayed->settings, "w");
     fputs(settings, file);
@@ -372,8 +391,15 @@ static double soc_after_sweep(struct replayed *replayed, const char *settings)
 
 static void a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty(void **state)
 {
-    assert_near(soc_after_sweep(*state, "OWN_SOC = True\n"), 7.2, 0.5);
-    assert_near(soc_after_sweep(*state, "OWN_SOC = True\nCAPACITY = learned\n"), 0, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep, "OWN_SOC = True\n"), 7.2, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep, "OWN_SOC = True\nCAPACITY = learned\n"), 0, 0.5);
+}
+
+static void of_packs_in_series_a_sweep_tells_what_flows_until_the_first_is_empty(void **state)
+{
+#define SERIES "BANK = " PACK " + " OTHER "\nOWN_SOC = True\n"
+    assert_near(soc_after_sweep(*state, write_sweep_of_string, SERIES), 7.2, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep_of_string, SERIES "CAPACITY = learned\n"), 0, 0.5);
 }
 
 int main(void)
@@ -391,6 +417,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_pages_of_the_packs_do_not_repeat_the_recording, start, stop),
         cmocka_unit_test_setup_teardown(the_same_recording_gives_the_same_result, start, stop),
         cmocka_unit_test_setup_teardown(a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(of_packs_in_series_a_sweep_tells_what_flows_until_the_first_is_empty,
                                         start, stop),
     };
 
