@@ -249,6 +249,26 @@ static void a_pack_that_fell_silent_is_lost_until_it_is_heard(void **state)
     assert_non_null(strstr(replayed->said, bank_line(NOON_S + 9, "/System/NrOfBatteries", "2")));
 }
 
+static void a_source_that_fell_silent_gives_way_to_the_packs_until_it_is_heard(void **state)
+{
+#define MPPT "com.victronenergy.solarcharger.a"
+    struct replayed *replayed = *state;
+    char lines[512];
+
+    run(replayed, "CURRENT_FROM_VICTRON = True\n");
+    snprintf(lines, sizeof lines, "%ld\t" MPPT "\t/DeviceInstance\t288\n%ld\t" MPPT "\t/Dc/0/Current\t20\n",
+             NOON_S, NOON_S);
+    say(replayed, lines);
+    say(replayed, pack_at(NOON_S, PACK, 3.3));
+    snprintf(lines, sizeof lines, "%ld\t" MPPT "\t\tsilent\n%ld\t" MPPT "\t\theard\n", NOON_S + 5,
+             NOON_S + 9);
+    say(replayed, lines);
+    assert_int_equal(finish(replayed), 0);
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S, "/Dc/0/Current", "20.00")));
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S + 5, "/Dc/0/Current", "36.00")));
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S + 9, "/Dc/0/Current", "20.00")));
+}
+
 static void feed_in_is_written_where_the_world_can_read_it(void **state)
 {
     struct replayed *replayed = *state;
@@ -411,6 +431,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(time_passes_between_instants_as_on_the_bus, start, stop),
         cmocka_unit_test_setup_teardown(packs_that_go_take_the_limits_to_zero_and_then_the_name, start, stop),
         cmocka_unit_test_setup_teardown(a_pack_that_fell_silent_is_lost_until_it_is_heard, start, stop),
+        cmocka_unit_test_setup_teardown(a_source_that_fell_silent_gives_way_to_the_packs_until_it_is_heard,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(feed_in_is_written_where_the_world_can_read_it, start, stop),
         cmocka_unit_test_setup_teardown(a_wrong_line_is_left_out_and_the_rest_goes_on, start, stop),
         cmocka_unit_test_setup_teardown(services_that_nobody_reads_are_no_news, start, stop),

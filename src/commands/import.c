@@ -225,7 +225,8 @@ static void turn_shunts(struct import *import)
     invert->line = shunts->line;
     say(import, "remark",
         "DC_LOADS: a shunt set to battery monitor was subtracted, here it adds: INVERT_SMARTSHUNTS is turned "
-        "round, to %s",
+        "round, to %s. Is there one set to DC metering too, which 3.x did not know? Then name in "
+        "USE_SMARTSHUNTS the one that is meant",
         invert->value);
 }
 

@@ -146,8 +146,10 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
 static bool knows_capacity(const struct aggregator *aggregator, const struct config *config,
                            double nameplate_Ah, struct capacity_estimate *learned)
 {
+    if (config->capacity != CAPACITY_LEARNED)
+        return false;
     *learned = work_bank_capacity(&aggregator->work.memory, NULL);
-    return config->capacity == CAPACITY_LEARNED && learned->deviation_Ah <= CAPACITY_SURE * nameplate_Ah &&
+    return learned->deviation_Ah <= CAPACITY_SURE * nameplate_Ah &&
            aggregator->work.memory.bank.installed_Ah == nameplate_Ah;
 }
 

@@ -125,7 +125,6 @@ static void learn_step(struct sharing *sharing, const struct pack *const branche
         return;
     for (size_t i = 0; i < sharing->branches; i++) {
         struct sharing_branch *branch = &sharing->branch[i];
-
         double share = (current_of(branches[i]) - branch->steady_A) / step_A;
         double off = sharing->steps > 0 ? share - branch->step_share : 0;
 
