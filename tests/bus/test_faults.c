@@ -360,7 +360,7 @@ static bool may_touch(const char *path, const char *shown)
 /* Not of interest: the cell that moves, and which of the slots a pack has that was taken for another. */
 static bool is_fixed(const char *shown)
 {
-    return !always_changes(shown) && !starts_with(shown, "/Battery/");
+    return !always_changes(shown) && !starts_with(shown, "/Battery/") && !starts_with(shown, "/Diagnostics/");
 }
 
 static void expect_sane(struct harness *h, const char *path, const char *value)
@@ -541,12 +541,22 @@ static void forge(struct harness *h, const char *signal)
                  signal);
 }
 
+/* All but the ages of the packs, which grow. */
+static size_t changes_of_all(struct harness *h)
+{
+    size_t changes = 0;
+    const char *path;
+
+    for (size_t i = 0; (path = harness_path(h, i)); i++)
+        changes += strstr(path, "/Age") ? 0 : harness_changes_seen(h, path);
+    return changes;
+}
+
 static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
 {
     struct harness *h = *state;
     char owner[64];
-    const char *path;
-    size_t changes = 0, changes_after = 0;
+    size_t changes;
 
     harness_settings_add(h, "'" FEED_IN "': 1");
     harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
@@ -556,8 +566,7 @@ static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
     harness_await_aggregate(h);
     harness_watch(h, 1.2);
     snprintf(owner, sizeof owner, "%s", harness_owner(h));
-    for (size_t i = 0; (path = harness_path(h, i)); i++)
-        changes += harness_changes_seen(h, path);
+    changes = changes_of_all(h);
     forge(h,
           "'path': '/', 'member': 'ItemsChanged', 'signature': 'a{sa{sv}}', 'args': [{'/Soc': {'Value': 1}, "
           "'/Info/MaxChargeCurrent': {'Value': 4000}}]");
@@ -576,9 +585,7 @@ static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
              "'member': 'NameAcquired', 'signature': 's', 'args': ['" BATTERY("ttyUSB1") "']");
     harness_daemon_sync(h);
     harness_watch(h, 1.2);
-    for (size_t i = 0; (path = harness_path(h, i)); i++)
-        changes_after += harness_changes_seen(h, path);
-    assert_int_equal(changes_after, changes); /* not one value was published anew */
+    assert_int_equal(changes_of_all(h), changes); /* not one value was published anew */
     assert_int_equal(harness_log_count(h, "is lost"), 0);
     expect_never_left(h, owner);
     harness_pack_set(h, "ttyUSB1", "'/Soc': 60"); /* and the owner is still heard */
@@ -902,7 +909,7 @@ static void on_sigterm_all_is_saved_before_the_name_goes(void **state)
     harness_pack_add(h, "ttyUSB0", "'/InstalledCapacity': 1000, '/Dc/0/Current': 3600.0");
     harness_daemon_start(h, "NR_OF_BATTERIES = 1\nOWN_SOC = True\nCHARGE_SAVE_PRECISION = 1\n");
     harness_await_aggregate(h);
-    harness_await_number(h, "/Capacity", 43, 1);
+    harness_await_number(h, "/Capacity", 43.2, 1); /* what is shown as 42.0 may be a little less */
     kept = harness_data_read(h, "charge");
     assert_true(strtod(kept, NULL) < 41); /* so far nothing had to be saved */
     free(kept);
