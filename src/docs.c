@@ -177,6 +177,7 @@ static void show_example(struct outputs *outputs, struct pages *pages)
     outputs_set_cells(outputs, packs, 1);
     pages_set_pack(pages, 0, &(struct pages_pack){"service", pack.name, "serial", true});
     pages_set_values(pages, 0, &pack, 0);
+    pages_set_learned(pages, 0, &(struct pages_learned){50, 12, 1});
 }
 
 bool docs_write_paths(FILE *out)

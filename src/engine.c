@@ -228,6 +228,17 @@ static void show_page(struct engine *engine, size_t slot, double now_s)
     pages_set_values(engine->pages, slot, device ? &device->pack : NULL, now_s - engine->heard_s[slot]);
 }
 
+static void show_learned(struct engine *engine, size_t slot)
+{
+    const struct resistance *found =
+        resistance_find(engine->aggregator.resistance, engine->roster.entry[slot].name);
+    struct pages_learned learned = {NAN, NAN, NAN};
+
+    if (found)
+        learned = (struct pages_learned){100 * found->share, 1000 * found->ohm, 1000 * found->deviation_ohm};
+    pages_set_learned(engine->pages, slot, &learned);
+}
+
 /* A few in each turn: nobody looks at them more often, and a burst of them all would delay what matters. */
 static void show_pages(struct engine *engine, double now_s)
 {
@@ -236,8 +247,10 @@ static void show_pages(struct engine *engine, double now_s)
     engine->turn_s = now_s;
     engine->turns++;
     for (size_t slot = 0; slot < engine->roster.count; slot++) {
-        if (pages_is_turn(engine->pages, slot, engine->turns))
-            show_page(engine, slot, now_s);
+        if (!pages_is_turn(engine->pages, slot, engine->turns))
+            continue;
+        show_page(engine, slot, now_s);
+        show_learned(engine, slot);
     }
 }
 

@@ -383,6 +383,23 @@ static void say_capacity(struct report *report, const struct aggregator *aggrega
              capacity.deviation_Ah, work->memory.bank.installed_Ah);
 }
 
+/* Said when they are sure, and when nothing is left of that: in between a step more or less is no news. */
+static void say_resistances(struct report *report, const struct config *config,
+                            const struct aggregator *aggregator)
+{
+    double confidence = sharing_confidence(&aggregator->sharing);
+    bool known = report->resistances ? confidence > 0 : confidence >= 1;
+
+    if (config->current_sharing != SHARING_RESISTANCE || known == report->resistances)
+        return;
+    report->resistances = known;
+    if (known)
+        log_info("How the current divides is known by %d steps: CCL and DCL go by resistances now",
+                 aggregator->sharing.steps);
+    else
+        log_info("How the current divides is learned anew: CCL and DCL go by capacities meanwhile");
+}
+
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,
                       const struct aggregate *aggregate, double now_s, bool shown)
 {
@@ -392,6 +409,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_balancing(report, aggregator);
     say_strings(report, config, aggregator);
     say_capacity(report, aggregator);
+    say_resistances(report, config, aggregator);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

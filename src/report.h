@@ -27,6 +27,7 @@ struct report {
     int balancing_state;                 /* enum balancing_state */
     bool too_many_packs, too_many_cells; /* said */
     unsigned sweeps;                     /* of the bank */
+    bool resistances;                    /* are known, and the limits go by them */
     double period_s;                     /* when the periodic line was written last */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "settings_table.h"
 #include "venus/pattern.h"
 
 enum { HERE_MAX = 400 };
@@ -66,27 +67,69 @@ static void say_unmatched_shunts(const struct devices *devices, const char *here
     }
 }
 
-/* BANK names packs by what they are called here, their custom name, their serial or their instance. */
-static bool is_place_of(const struct shape *shape, int place, const struct device *device)
+static bool is_called(const struct devices *devices, const struct device *device, size_t place)
 {
+    const struct config *config = devices->config;
     const struct pack_reading *reading = &device->pack.reading;
+    const char *names[] = {
+        inputs_text(devices->inputs, CLASS_BATTERY, config->battery_instance_name_path, reading),
+        device->pack.name, reading->custom_name};
 
-    return shape_find(shape, device->pack.name, reading->serial, reading->device_instance) == place ||
-           shape_find(shape, reading->custom_name, reading->serial, reading->device_instance) == place;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (shape_calls(&config->shape, place, names[i] ? names[i] : "", reading->serial,
+                        reading->device_instance))
+            return true;
+    }
+    return false;
 }
 
+static const struct device *pack_at(const struct devices *devices, size_t place)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+
+        if (device->device_class == CLASS_BATTERY && device->scanned && is_called(devices, device, place))
+            return device;
+    }
+    return NULL;
+}
+
+/* The battery whose name is the least misspelt by this; "" when none is near. */
+static const char *nearest_name(const struct devices *devices, const char *called)
+{
+    size_t fewest = 2 + strlen(called) / 5;
+    const char *nearest = "";
+
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+        size_t edits = settings_edits(called, device->pack.reading.custom_name);
+
+        if (device->device_class != CLASS_BATTERY || !device->scanned || edits >= fewest)
+            continue;
+        fewest = edits;
+        nearest = device->pack.reading.custom_name;
+    }
+    return nearest;
+}
+
+/* A name in BANK that is nobody's, or that of a pack that stands there under another one, leaves its string
+ * open. */
 static void say_unmatched_bank(const struct devices *devices, const char *here)
 {
     const struct shape *shape = &devices->config->shape;
 
     for (size_t i = 0; i < shape->packs; i++) {
-        bool found = false;
+        const struct device *device = pack_at(devices, i);
+        const char *nearest = nearest_name(devices, shape->pack[i]);
 
-        for (size_t k = 0; k < devices->count && !found; k++)
-            found = devices->device[k]->role == ROLE_PACK && is_place_of(shape, (int)i, devices->device[k]);
-        if (!found)
-            log_warning("BANK: '%s' is no pack that is here, or one that BANK has already. Here are: %s",
-                        shape->pack[i], here);
+        if (!device)
+            log_error("BANK: '%s' is no pack that is here.%s%s%s Here are: %s", shape->pack[i],
+                      *nearest ? " Is \"" : "", nearest, *nearest ? "\" meant?" : "", here);
+        for (size_t k = 0; device && k < i; k++) {
+            if (is_called(devices, device, k))
+                log_error("BANK: '%s' and '%s' are one pack, \"%s\". A pack is in the bank once",
+                          shape->pack[k], shape->pack[i], device->pack.name);
+        }
     }
 }
 

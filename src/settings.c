@@ -22,6 +22,7 @@ enum {
 /* One key as the file gives it; values over several lines are joined with a space. */
 struct given {
     int line;      /* 0 = not given */
+    bool older;    /* under the name that an older generation had for it */
     size_t points; /* of a curve: how many */
     bool wrong;    /* the value cannot be taken, and the user knows */
     char value[VALUE_BYTES_MAX];
@@ -322,6 +323,7 @@ static void take_name(struct reader *reader, const char *name)
             given->line);
     } else {
         given->line = reader->line;
+        given->older = key->alias && strcasecmp(name, key->alias) == 0;
         reader->above = ABOVE_KEY;
     }
 }
@@ -440,6 +442,28 @@ static void finish_curves(struct reader *reader)
                  "CELL_DISCHARGE_LIMITED_CURRENT", discharge, sizeof discharge / sizeof *discharge);
 }
 
+/* Who writes the words of 3.x means what they meant there: a shunt set to battery monitor was subtracted
+ * unless INVERT_SMARTSHUNT said otherwise, and those set to DC metering were unknown. Another sign would be
+ * another current. */
+static void keep_words_of_3x(struct reader *reader)
+{
+    struct config *config = &reader->config;
+    const struct given *shunts = given_of(reader, "USE_SMARTSHUNTS");
+    const struct given *invert = given_of(reader, "INVERT_SMARTSHUNTS");
+    bool added = config->invert_smartshunts;
+
+    if (config->use_smartshunts == SHUNTS_NONE || (invert->line > 0 ? !invert->older : !shunts->older))
+        return;
+    config->invert_smartshunts = false;
+    config->subtract_battery_shunts = !added;
+    say(reader, SETTINGS_WARNING, invert->line > 0 ? invert->line : shunts->line,
+        "%s is the word of 3.x and means what it meant there: a shunt set to battery monitor is %s. In "
+        "today's "
+        "words: USE_SMARTSHUNTS, and INVERT_SMARTSHUNTS = %s",
+        invert->line > 0 ? "INVERT_SMARTSHUNT" : "DC_LOADS", added ? "added" : "subtracted",
+        added ? "False" : "True");
+}
+
 static int line_of(void *ctx, const char *key)
 {
     const struct reader *reader = ctx;
@@ -501,6 +525,7 @@ static void read_all(struct reader *reader)
     store_all(reader, false);
     store_all(reader, true);
     finish_curves(reader);
+    keep_words_of_3x(reader);
     checker.charge_curve_computed = given_of(reader, "CELL_CHARGE_LIMITING_VOLTAGE")->points == 0;
     checker.discharge_curve_computed = given_of(reader, "CELL_DISCHARGE_LIMITING_VOLTAGE")->points == 0;
     settings_check(&reader->config, &checker);

@@ -39,14 +39,12 @@ const struct key settings_keys[] = {
              "(A + B) | (C + D), or \"House 1\" | #289. Empty: all that are found, in parallel.")},
     {bank, "CURRENT_SHARING", NULL, KEY_CHOICE, AT(current_sharing), 0, 0, 0,
      "count, capacity, resistance or measured", "capacity",
-     MEANING("What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the "
-             "same, as "
-             "dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: by what their "
-             "voltages "
-             "tell "
-             "of it, capacity until that is known. measured: as it was in the last minutes. Whatever this "
-             "says, the "
-             "bank's limit falls while a pack is measured above 95 % of its own.")},
+     MEANING(
+         "What part of the current each pack takes, for CCL and DCL merged from theirs. count: all the "
+         "same, as dbus-aggregate-batteries has it. capacity: by installed capacity. resistance: as steps of "
+         "the current divide between them, which their resistances decide; from the fifth step to the tenth "
+         "that takes over from the capacities. measured: as it was in the last minutes. Whatever this says, "
+         "the bank's limit falls while a pack is measured above 95 % of its own.")},
     {bank, "BLOCKED_PACK", NULL, KEY_CHOICE, AT(blocked_pack), 0, 0, 0, "stop or exclude", "stop",
      MEANING("When a pack blocks charging (it is cold, it is full). stop: CCL is 0, as "
              "dbus-aggregate-batteries has "
@@ -60,7 +58,8 @@ const struct key settings_keys[] = {
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
      MEANING("A pack that has said nothing for half of this is asked; one that has not answered by then is "
              "lost: its "
-             "limits no longer hold, the others lead on, and there is an alarm.")},
+             "limits no longer hold, the others lead on, and there is an alarm. A Multi, solar charger or "
+             "shunt is asked likewise, and its current is unknown then: the packs' own stands in.")},
 
     {bank, "PACK_LOST", NULL, KEY_CHOICE, AT(pack_lost), 0, 0, 0, "degrade, hold or stop", "degrade",
      MEANING("When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for "
@@ -142,8 +141,6 @@ const struct key settings_keys[] = {
      "False", MEANING("The other way round.")},
     {current, "SMARTSHUNT_AS_BATTERY_CURRENT", NULL, KEY_BOOL, AT(smartshunt_as_battery_current), 0, 0, 0, "",
      "False", MEANING("The first shunt set to battery monitor alone is the bank current.")},
-    {current, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_BOOL, AT(ignore_smartshunt_absence), 0, 0, 0, "",
-     "False", MEANING("A shunt that is not there counts as 0 A; else the packs stand in meanwhile.")},
 
     {soc, "OWN_SOC", NULL, KEY_BOOL, AT(own_soc), 0, 0, 0, "", "False",
      MEANING(
@@ -256,6 +253,8 @@ const struct key settings_keys[] = {
     {older, "TIME_BEFORE_RESTART", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Nobody restarts here."},
     {older, "UPDATE_INTERVAL_FIND_DEVICES", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
      "Devices are noticed as they come."},
+    {older, "IGNORE_SMARTSHUNT_ABSENCE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "",
+     "While a shunt cannot be read the packs' current stands in, whatever this says."},
     {older, "OWN_SOC_FULL_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
     {older, "OWN_SOC_FULL_CELL_MEDIAN_VOLTAGE", NULL, KEY_NOT_NEEDED, 0, 0, 0, 0, "", "", "Has no effect."},
 };
@@ -273,8 +272,8 @@ const struct key *settings_find_key(const char *name)
     return NULL;
 }
 
-/* Edits from a to b: Levenshtein's distance, in one row. */
-static size_t distance(const char *a, const char *b)
+/* In one row. */
+size_t settings_edits(const char *a, const char *b)
 {
     size_t row[DISTANCE_NAME_MAX];
     size_t length = strlen(b);
@@ -309,8 +308,8 @@ const struct key *settings_nearest_key(const char *name)
 
     for (size_t i = 0; i < settings_key_count; i++) {
         const struct key *key = &settings_keys[i];
-        size_t edits = distance(name, key->name);
-        size_t by_alias = key->alias ? distance(name, key->alias) : SIZE_MAX;
+        size_t edits = settings_edits(name, key->name);
+        size_t by_alias = key->alias ? settings_edits(name, key->alias) : SIZE_MAX;
 
         edits = by_alias < edits ? by_alias : edits;
         if (edits < shortest) {

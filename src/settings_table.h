@@ -50,6 +50,9 @@ extern const size_t settings_key_count;
 /* The key of this name or older name, in upper or lower case; NULL when there is none. */
 const struct key *settings_find_key(const char *name);
 
+/* Edits from one word to another, Levenshtein's distance without regard to case; SIZE_MAX for long ones. */
+size_t settings_edits(const char *a, const char *b);
+
 /* What a misspelt name was meant to be; NULL when nothing is near. */
 const struct key *settings_nearest_key(const char *name);
 

@@ -1,5 +1,28 @@
 #include "silence.h"
 
+/* Asked for this, a service whose signals are lost tells what it measures all the same. */
+#define QUESTION "/Dc/0/Current"
+
+/* Whose word decides about limits or makes the bank current. */
+static bool is_watched(const struct device *device)
+{
+    switch (device->role) {
+    case ROLE_PACK:
+    case ROLE_SHUNT:
+    case ROLE_MULTI:
+    case ROLE_MPPT:
+    case ROLE_SOURCE:
+        return true;
+    case ROLE_UNDECIDED:
+    case ROLE_SYSTEM:
+    case ROLE_SETTINGS:
+    case ROLE_NOT_IN_BANK:
+    case ROLE_OTHER:
+        break;
+    }
+    return false;
+}
+
 static void watch_one(struct monitor *monitor, struct engine *engine, struct monitor_service *service,
                       double now_s, silence_changed_fn changed, void *ctx)
 {
@@ -11,7 +34,7 @@ static void watch_one(struct monitor *monitor, struct engine *engine, struct mon
 
     device->asked = quiet;
     if (quiet)
-        monitor_ask(monitor, service, NULL);
+        monitor_ask(monitor, service, QUESTION);
     if (stale == device->stale)
         return;
     engine_stale(engine, device, stale);
@@ -26,7 +49,7 @@ void silence_watch(struct monitor *monitor, struct engine *engine, double now_s,
         struct monitor_service *service = monitor_at(monitor, i);
         const struct device *device = service->user;
 
-        if (device && (device->role == ROLE_PACK || device->measures_pack))
+        if (device && is_watched(device))
             watch_one(monitor, engine, service, now_s, changed, ctx);
     }
 }

@@ -717,6 +717,99 @@ static void a_learned_capacity_and_its_soc_survive_a_restart(void **state)
     assert_near(bench->out.consumed_Ah, -252, 0.01);
 }
 
+/* A + B in series, 280 Ah each: 140 and 168 Ah are left, so 140 + 112 = 252 Ah are usable. */
+static void wire_in_series(struct bench *bench)
+{
+    char wrong[SHAPE_WRONG_MAX];
+
+    assert_null(shape_parse("A + B", &bench->config.shape, wrong));
+    bench->config.own_soc = true;
+    bench->in.pack_count = 2;
+    begin(bench);
+    assert_near(bench->out.consumed_Ah, -112, 0.01);
+    assert_near(bench->out.soc_pct, 100 * 140.0 / 252, 0.01);
+}
+
+static void set_soc_of(struct bench *bench, int pack, double soc_pct)
+{
+    bench->pack[pack].reading.soc_pct = soc_pct;
+    pack_remember(&bench->pack[pack]);
+}
+
+static void the_rounding_of_socs_in_series_moves_no_counter(void **state)
+{
+    struct bench *bench = *state;
+
+    wire_in_series(bench);
+    for (int i = 1; i < 6; i++) {
+        set_soc_of(bench, 0, i % 2 ? 51 : 50); /* 142.8 + 112 = 254.8 Ah */
+        step(bench, 0.001 * i);
+        assert_near(bench->aggregator.soc.installed_Ah, 252, 0.01);
+        assert_near(bench->out.consumed_Ah, -112, 0.01);
+    }
+    set_soc_of(bench, 0, 55); /* 154 + 112 = 266: that is no rounding */
+    step(bench, 0.01);
+    assert_near(bench->aggregator.soc.installed_Ah, 266, 0.01);
+    assert_near(bench->out.bank.capacity_installed_Ah, 266, 0.01);
+}
+
+static void the_learned_capacity_of_a_string_feeds_the_soc(void **state)
+{
+    struct bench *bench = *state;
+    const struct capacity_sweep sweep = {CALENDAR_NONE, 230, 5, 1, 280}; /* nameplate of its smallest pack */
+
+    bench->config.capacity = CAPACITY_LEARNED;
+    wire_in_series(bench);
+    capacity_keep(&bench->aggregator.work.memory.bank.capacity, &sweep, false);
+    for (int i = 1; i < 4; i++) {
+        set_soc_of(bench, 0, i % 2 ? 55 : 50);
+        step(bench, 0.001 * i);
+        assert_near(bench->out.consumed_Ah, -112, 0.01); /* what is missing is what it was */
+        assert_near(bench->out.capacity_Ah, 230 - 112, 0.01);
+        assert_near(bench->out.soc_pct, 100 * 118.0 / 230, 0.01);
+    }
+    bench->config.soc_method = SOC_REFERENCE;
+    step(bench, 0.01);
+    assert_near(bench->aggregator.charge.capacity_Ah, 230, 0.01);
+}
+
+/* Both packs take 5 A, then 45 A and 35 A: 0.4 V by 40 A, and by 30 A. */
+static void step_up(struct bench *bench)
+{
+    double now_s = bench->in.time_s;
+
+    for (int i = 0; i < 40; i++) {
+        for (int k = 0; k < 2; k++) {
+            bench->pack[k].reading.current_A = i < 20 ? 5 : k == 0 ? 45 : 35;
+            bench->pack[k].reading.voltage_V = i < 20 ? 53 : 53.4;
+            pack_remember(&bench->pack[k]);
+        }
+        step(bench, now_s + i + 1);
+    }
+}
+
+static void of_each_pack_its_resistance_and_the_share_of_its_branch_are_known(void **state)
+{
+    struct bench *bench = *state;
+    const struct resistance *list = bench->aggregator.resistance;
+    char wrong[SHAPE_WRONG_MAX];
+
+    bench->pack[1].reading.capacity_installed_Ah = 420;
+    begin(bench);
+    step_up(bench);
+    assert_near(resistance_find(list, "A")->ohm, 0.0100, 1e-6);
+    assert_near(resistance_find(list, "B")->ohm, 0.4 / 30, 1e-6);
+    assert_near(resistance_find(list, "A")->share, 0.4, 1e-9); /* 280 of 700 Ah */
+    assert_near(resistance_find(list, "B")->share, 0.6, 1e-9);
+    assert_null(shape_parse("A + B", &bench->config.shape, wrong));
+    step(bench, bench->in.time_s + 1);
+    assert_near(resistance_find(list, "A")->share, 1, 1e-9); /* one current flows in both */
+    assert_near(resistance_find(list, "B")->share, 1, 1e-9);
+    bench->config.own_charge_parameters = true;
+    step(bench, bench->in.time_s + 1);
+    assert_true(isnan(resistance_find(list, "A")->share)); /* the limits are made without */
+}
+
 static void the_packs_own_history_stands_and_ours_where_they_have_none(void **state)
 {
     struct bench *bench = *state;
@@ -770,6 +863,9 @@ int main(void)
         TEST(the_learned_capacity_feeds_the_soc_when_it_is_certain_and_wished),
         TEST(a_learned_capacity_that_is_uncertain_is_not_used),
         TEST(a_learned_capacity_and_its_soc_survive_a_restart),
+        TEST(of_each_pack_its_resistance_and_the_share_of_its_branch_are_known),
+        TEST(the_rounding_of_socs_in_series_moves_no_counter),
+        TEST(the_learned_capacity_of_a_string_feeds_the_soc),
         TEST(the_packs_own_history_stands_and_ours_where_they_have_none),
         TEST(a_reading_is_complete_when_the_bank_can_be_led_by_it),
         TEST(what_a_reading_lacks_is_named),

@@ -424,6 +424,21 @@ static void shunts_add_or_subtract_and_may_be_inverted(void **state)
     assert_near(current_of(&mppt, &load, &current), 23, 1e-9);
 }
 
+static void in_the_words_of_3_x_a_battery_shunt_measures_a_load_unless_it_is_the_bank_current(void **state)
+{
+    struct source mppt = source_of(SOURCE_MPPT, 20);
+    struct source battery = source_of(SOURCE_SHUNT_BATTERY, 3);
+    struct source load = source_of(SOURCE_SHUNT_LOAD, 3);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = config.subtract_battery_shunts = true;
+    assert_near(current_of(&mppt, &battery, &current), 17, 1e-9);
+    assert_near(current_of(&mppt, &load, &current), 17, 1e-9);
+    config.smartshunt_as_battery_current = true;
+    assert_near(current_of(&mppt, &battery, &current), 3, 1e-9);
+}
+
 static void when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named(void **state)
 {
     struct source mppt = source_of(SOURCE_MPPT, 20);
@@ -435,12 +450,36 @@ static void when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named(void *
     assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
     assert_false(current.from_victron);
     assert_string_equal(current.missing, "it");
-    config.ignore_smartshunt_absence = true;
-    assert_near(current_of(&mppt, &shunt, &current), 20, 1e-9);
     config.nr_of_mppts = 2;
     assert_near(current_of(&mppt, NULL, &current), 1, 1e-9);
     assert_non_null(strstr(current.missing, "1 of 2 solar chargers"));
     assert_near(current_of(NULL, NULL, &current), 1, 1e-9);
+}
+
+static void what_a_source_measured_before_it_fell_silent_counts_no_more(void **state)
+{
+    struct source multi = source_of(SOURCE_MULTI, -5);
+    struct source shunt = source_of(SOURCE_SHUNT_BATTERY, 7);
+    struct bank_current current;
+
+    (void)state;
+    config.current_from_victron = true;
+    shunt.silent = true;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "it (it answers nothing)");
+    shunt.sign = -1; /* told by CURRENT_SOURCES */
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    multi.silent = true;
+    multi.reading.connected = 0; /* it said that it is off: that is no news either */
+    shunt.silent = false;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    config.smartshunt_as_battery_current = true;
+    shunt.sign = 0;
+    assert_near(current_of(&multi, &shunt, &current), 7, 1e-9);
+    shunt.silent = true;
+    assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
+    assert_string_equal(current.missing, "it (it answers nothing)");
+    config.smartshunt_as_battery_current = false;
 }
 
 static void a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read(void **state)
@@ -468,20 +507,6 @@ static void more_solar_chargers_than_told_do_not_count(void **state)
     config.nr_of_mppts = 1;
     assert_near(current_of(&first, &second, &current), 20, 1e-9);
     assert_string_equal(current.missing, "");
-}
-
-static void absence_is_ignored_of_shunts_only(void **state)
-{
-    struct source mppt = source_of(SOURCE_MPPT, NAN);
-    struct source shunt = source_of(SOURCE_SHUNT_LOAD, 3);
-    struct bank_current current;
-
-    (void)state;
-    config.current_from_victron = config.ignore_smartshunt_absence = true;
-    assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
-    shunt.reading.current_A = NAN;
-    assert_near(current_of(&shunt, NULL, &current), 1, 1e-9); /* then nothing is left to go by */
-    assert_non_null(strstr(current.missing, "any Multi"));
 }
 
 static void without_victron_the_packs_own_current_stands(void **state)
@@ -682,10 +707,11 @@ int main(void)
         TEST(a_curve_is_linear_between_its_points_and_constant_outside),
         TEST(multi_and_mppt_make_the_bank_current),
         TEST(shunts_add_or_subtract_and_may_be_inverted),
+        TEST(in_the_words_of_3_x_a_battery_shunt_measures_a_load_unless_it_is_the_bank_current),
         TEST(when_a_part_cannot_be_read_the_packs_stand_in_and_it_is_named),
+        TEST(what_a_source_measured_before_it_fell_silent_counts_no_more),
         TEST(a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read),
         TEST(more_solar_chargers_than_told_do_not_count),
-        TEST(absence_is_ignored_of_shunts_only),
         TEST(without_victron_the_packs_own_current_stands),
         TEST(a_battery_shunt_alone_may_be_the_bank_current),
         TEST(charge_is_the_trapezoid_under_the_current),

@@ -230,6 +230,28 @@ static void multis_and_mppts_are_sources_and_shunts_only_when_chosen(void **stat
     assert_string_equal(sources[2]->name, "280");
 }
 
+static void sources_that_fell_silent_cannot_be_read_until_they_are_heard(void **state)
+{
+    struct world *world = *state;
+    struct source absent[DEVICES_ABSENT_MAX];
+    const struct source *sources[8];
+    struct device *shunt = arrive(world, "com.victronenergy.battery.ttyS6");
+    struct device *mppt = arrive(world, "com.victronenergy.solarcharger.ttyS5");
+
+    world->config.use_smartshunts = SHUNTS_ALL;
+    tell_text(world, shunt, "/ProductName", "SmartShunt 500A/50mV");
+    tell_number(world, shunt, "/Dc/0/Current", 7);
+    tell_number(world, mppt, "/Dc/0/Current", 20);
+    for (int silent = 1; silent >= 0; silent--) {
+        mppt->stale = shunt->stale = silent;
+        settle(world, shunt);
+        settle(world, mppt);
+        assert_int_equal(sources_of(world, absent, sources), 2);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(isnan(source_current_A(&world->config, sources[i])), silent);
+    }
+}
+
 static void a_shunts_current_follows_its_readings(void **state)
 {
     struct world *world = *state;
@@ -746,6 +768,7 @@ int main(void)
         TEST(a_name_is_shared_no_more_when_the_other_pack_goes),
         TEST(the_order_of_packs_is_that_of_their_instances_not_of_their_arrival),
         TEST(multis_and_mppts_are_sources_and_shunts_only_when_chosen),
+        TEST(sources_that_fell_silent_cannot_be_read_until_they_are_heard),
         TEST(a_shunts_current_follows_its_readings),
         TEST(a_pattern_fits_the_whole_name_and_stars_stand_for_any_text),
         TEST(packs_are_named_by_custom_name_serial_product_name_or_instance),

@@ -284,6 +284,32 @@ static void nobody_may_write_but_what_the_user_interface_asks(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void what_was_learned_is_shown_once_it_is_known_rounded_and_calm(void **state)
+{
+    struct bench *bench = *state;
+    struct pages_learned learned = {NAN, NAN, NAN};
+
+    arrive_at(bench, 0, "A");
+    pages_set_learned(bench->pages, 0, &learned);
+    assert_int_equal(items_find(bench->items, "/Battery/1/Share"), -1);
+    learned = (struct pages_learned){66.6, 12.34, 0.55};
+    pages_set_learned(bench->pages, 0, &learned);
+    assert_true(at(bench, "/Battery/1/Share").number == 67);
+    assert_true(at(bench, "/Battery/1/Resistance").number == 12.3);
+    assert_true(at(bench, "/Battery/1/ResistanceDeviation").number == 0.6);
+    learned = (struct pages_learned){66.2, 12.5, 0.7};
+    pages_set_learned(bench->pages, 0, &learned);
+    assert_true(at(bench, "/Battery/1/Share").number == 67);
+    assert_true(at(bench, "/Battery/1/Resistance").number == 12.3);
+    learned = (struct pages_learned){0, 12.7, 0.7}; /* excluded */
+    pages_set_learned(bench->pages, 0, &learned);
+    assert_true(at(bench, "/Battery/1/Share").number == 0);
+    assert_true(at(bench, "/Battery/1/Resistance").number == 12.7);
+    leave(bench, 0, "A");
+    pages_set_learned(bench->pages, 0, &learned);
+    assert_int_equal(at(bench, "/Battery/1/Resistance").kind, VALUE_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +326,7 @@ int main(void)
         TEST(the_user_interface_finds_modules_with_one_digit_only),
         TEST(every_pack_has_its_turn_and_the_one_that_is_asked_for_always),
         TEST(nobody_may_write_but_what_the_user_interface_asks),
+        TEST(what_was_learned_is_shown_once_it_is_known_rounded_and_calm),
     };
 
     return cmocka_run_group_tests_name("pages", tests, NULL, NULL);

@@ -249,6 +249,26 @@ static void a_pack_that_fell_silent_is_lost_until_it_is_heard(void **state)
     assert_non_null(strstr(replayed->said, bank_line(NOON_S + 9, "/System/NrOfBatteries", "2")));
 }
 
+static void a_source_that_fell_silent_gives_way_to_the_packs_until_it_is_heard(void **state)
+{
+#define MPPT "com.victronenergy.solarcharger.a"
+    struct replayed *replayed = *state;
+    char lines[512];
+
+    run(replayed, "CURRENT_FROM_VICTRON = True\n");
+    snprintf(lines, sizeof lines, "%ld\t" MPPT "\t/DeviceInstance\t288\n%ld\t" MPPT "\t/Dc/0/Current\t20\n",
+             NOON_S, NOON_S);
+    say(replayed, lines);
+    say(replayed, pack_at(NOON_S, PACK, 3.3));
+    snprintf(lines, sizeof lines, "%ld\t" MPPT "\t\tsilent\n%ld\t" MPPT "\t\theard\n", NOON_S + 5,
+             NOON_S + 9);
+    say(replayed, lines);
+    assert_int_equal(finish(replayed), 0);
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S, "/Dc/0/Current", "20.00")));
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S + 5, "/Dc/0/Current", "36.00")));
+    assert_non_null(strstr(replayed->said, bank_line(NOON_S + 9, "/Dc/0/Current", "20.00")));
+}
+
 static void feed_in_is_written_where_the_world_can_read_it(void **state)
 {
     struct replayed *replayed = *state;
@@ -344,8 +364,27 @@ static void write_sweep(FILE *file)
         fprintf(file, "%ld\t" PACK "\t/Dc/0/Current\t%.2f\n", time_s, -18.5 + i % 2 / 100.0);
 }
 
+/* The same of two packs in series, both of 100 Ah, of which the second was not full: 92.5 Ah flow. Their BMSs
+ * say 50 % all the time. */
+static void write_sweep_of_string(FILE *file)
+{
+    static const char *const packs[] = {PACK, OTHER};
+    long time_s = NOON_S;
+
+    fputs(pack_at(time_s, PACK, 3.46), file);
+    fputs(pack_at(time_s, OTHER, 3.38), file);
+    for (int i = 0; i < 1818; i++, time_s += 10) {
+        for (int k = 0; k < 2; k++) {
+            if (i == 12 || (i == 1812 && k == 1))
+                fputs(pack_at(time_s, packs[k], i == 12 ? 3.3 : 2.85), file);
+            fprintf(file, "%ld\t%s\t/Dc/0/Current\t%.2f\n", time_s, packs[k],
+                    i % 2 / 100.0 + (i < 12 ? 1 : -18.5));
+        }
+    }
+}
+
 /* The last SoC that is published for it. */
-static double soc_after_sweep(struct replayed *replayed, const char *settings)
+static double soc_after_sweep(struct replayed *replayed, void (*write)(FILE *file), const char *settings)
 {
     char recording[] = "/tmp/test_replay.XXXXXX";
     char command[512], line[512];
@@ -353,7 +392,7 @@ static double soc_after_sweep(struct replayed *replayed, const char *settings)
     double soc_pct = NAN;
 
     assert_non_null(file);
-    write_sweep(file);
+    write(file);
     fclose(file);
     file = fopen(replayed->settings, "w");
     fputs(settings, file);
@@ -372,8 +411,15 @@ static double soc_after_sweep(struct replayed *replayed, const char *settings)
 
 static void a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty(void **state)
 {
-    assert_near(soc_after_sweep(*state, "OWN_SOC = True\n"), 7.2, 0.5);
-    assert_near(soc_after_sweep(*state, "OWN_SOC = True\nCAPACITY = learned\n"), 0, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep, "OWN_SOC = True\n"), 7.2, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep, "OWN_SOC = True\nCAPACITY = learned\n"), 0, 0.5);
+}
+
+static void of_packs_in_series_a_sweep_tells_what_flows_until_the_first_is_empty(void **state)
+{
+#define SERIES "BANK = " PACK " + " OTHER "\nOWN_SOC = True\n"
+    assert_near(soc_after_sweep(*state, write_sweep_of_string, SERIES), 7.2, 0.5);
+    assert_near(soc_after_sweep(*state, write_sweep_of_string, SERIES "CAPACITY = learned\n"), 0, 0.5);
 }
 
 int main(void)
@@ -385,12 +431,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(time_passes_between_instants_as_on_the_bus, start, stop),
         cmocka_unit_test_setup_teardown(packs_that_go_take_the_limits_to_zero_and_then_the_name, start, stop),
         cmocka_unit_test_setup_teardown(a_pack_that_fell_silent_is_lost_until_it_is_heard, start, stop),
+        cmocka_unit_test_setup_teardown(a_source_that_fell_silent_gives_way_to_the_packs_until_it_is_heard,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(feed_in_is_written_where_the_world_can_read_it, start, stop),
         cmocka_unit_test_setup_teardown(a_wrong_line_is_left_out_and_the_rest_goes_on, start, stop),
         cmocka_unit_test_setup_teardown(services_that_nobody_reads_are_no_news, start, stop),
         cmocka_unit_test_setup_teardown(the_pages_of_the_packs_do_not_repeat_the_recording, start, stop),
         cmocka_unit_test_setup_teardown(the_same_recording_gives_the_same_result, start, stop),
         cmocka_unit_test_setup_teardown(a_capacity_that_a_sweep_told_makes_the_soc_0_where_the_cell_is_empty,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(of_packs_in_series_a_sweep_tells_what_flows_until_the_first_is_empty,
                                         start, stop),
     };
 

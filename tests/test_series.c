@@ -84,7 +84,7 @@ static void the_emptiest_and_the_fullest_decide_the_charge(void **state)
     assert_near(string->soc_pct, 100 * 70.0 / 90, 1e-9);
     assert_near(series.apart_Ah, 10, 1e-9); /* A lacks 20, B 30 */
     assert_true(series.apart);              /* 10 of 90 */
-    assert_near(string->alarm[ALARM_CELL_IMBALANCE], 1, 0);
+    assert_near(string->alarm[ALARM_MID_VOLTAGE], 1, 0);
 }
 
 static void packs_of_one_charge_are_not_apart(void **state)
@@ -93,7 +93,7 @@ static void packs_of_one_charge_are_not_apart(void **state)
     packs.pack[1].reading.capacity_Ah = 79;
     merge();
     assert_false(series.apart);
-    assert_true(isnan(series.pack.reading.alarm[ALARM_CELL_IMBALANCE]));
+    assert_true(isnan(series.pack.reading.alarm[ALARM_MID_VOLTAGE]));
 }
 
 static void currents_are_limited_by_the_weakest(void **state)

@@ -437,12 +437,57 @@ static void names_of_the_3_x_generation_are_known(void **state)
 {
     struct bench *bench = *state;
 
-    expect_good(bench, "MULTI_KEY_WORD = multi\nMPPT_KEY_WORD = mppt\nDC_LOADS = True\n"
-                       "INVERT_SMARTSHUNT = True\nCURRENT_FROM_VICTRON = True\n");
+    assert_int_equal(read_text(bench, "MULTI_KEY_WORD = multi\nMPPT_KEY_WORD = mppt\nDC_LOADS = True\n"
+                                      "INVERT_SMARTSHUNT = True\nCURRENT_FROM_VICTRON = True\n"),
+                     0);
     assert_string_equal(bench->config.multi_keyword, "multi");
     assert_string_equal(bench->config.mppt_keyword, "mppt");
     assert_int_equal(bench->config.use_smartshunts, SHUNTS_ALL);
-    assert_true(bench->config.invert_smartshunts);
+}
+
+static void the_words_of_3_x_about_shunts_mean_what_they_meant_there(void **state)
+{
+    static const struct {
+        const char *lines, *said;
+        bool subtracted, inverted;
+    } cases[] = {
+        {"DC_LOADS = True\nINVERT_SMARTSHUNT = False\n", "2: INVERT_SMARTSHUNT is the word of 3.x", true,
+         false},
+        {"DC_LOADS = True\nINVERT_SMARTSHUNT = True\n",
+         "monitor is added. In today's words: USE_SMARTSHUNTS, "
+         "and INVERT_SMARTSHUNTS = False",
+         false, false},
+        {"DC_LOADS = True\n",
+         "1: DC_LOADS is the word of 3.x and means what it meant there: a shunt set to "
+         "battery monitor is subtracted",
+         true, false},
+        {"INVERT_SMARTSHUNT = False\nUSE_SMARTSHUNTS = [278]\n", "INVERT_SMARTSHUNTS = True", true, false},
+        {"DC_LOADS = True\nINVERT_SMARTSHUNTS = False\n", NULL, false, false},
+        {"USE_SMARTSHUNTS = True\nINVERT_SMARTSHUNTS = True\n", NULL, false, true},
+        {"DC_LOADS = False\nINVERT_SMARTSHUNT = False\n", NULL, false, false},
+        {"USE_SMARTSHUNTS = True\n", NULL, false, false},
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+
+        snprintf(text, sizeof text, "%sCURRENT_FROM_VICTRON = True\n", cases[i].lines);
+        assert_int_equal(read_text(bench, text), 0);
+        assert_int_equal(bench->config.subtract_battery_shunts, cases[i].subtracted);
+        assert_int_equal(bench->config.invert_smartshunts, cases[i].inverted);
+        assert_int_equal(bench->count[SETTINGS_WARNING], cases[i].said != NULL);
+        assert_true(!cases[i].said || found(bench, SETTINGS_WARNING, cases[i].said));
+    }
+}
+
+static void that_a_shunt_s_absence_is_ignored_is_accepted_and_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_good(bench,
+                "CURRENT_FROM_VICTRON = True\nUSE_SMARTSHUNTS = True\nIGNORE_SMARTSHUNT_ABSENCE = True\n");
+    assert_int_equal(bench->config.use_smartshunts, SHUNTS_ALL);
 }
 
 static void a_voltage_of_full_that_we_do_not_use_is_noted_unless_0(void **state)
@@ -1366,6 +1411,8 @@ int main(void)
         TEST(every_key_of_the_table_stands_in_that_config_ini_but_ours),
         TEST(a_month_above_max_cell_voltage_is_a_warning_that_tells_of_feed_in),
         TEST(names_of_the_3_x_generation_are_known),
+        TEST(the_words_of_3_x_about_shunts_mean_what_they_meant_there),
+        TEST(that_a_shunt_s_absence_is_ignored_is_accepted_and_changes_nothing),
         TEST(a_voltage_of_full_that_we_do_not_use_is_noted_unless_0),
         TEST(keys_stand_in_any_section_or_none_and_in_any_case),
         TEST(yes_and_no_have_many_words),

@@ -117,14 +117,46 @@ static void the_resistance_is_learned_from_steps(void **state)
     live(30, 3, -3);
     divide(true);
     assert_near(share[0], 280.0 / 380, 1e-9); /* not known yet: capacity */
-    for (int i = 0; i < SHARING_STEPS_TO_TRUST; i++) {
+    for (int i = 0; i < SHARING_STEPS_SURE / 2; i++) {
         live(30, 40 + 3, 20 - 3);
         live(30, 3, -3);
     }
+    assert_near(sharing_confidence(&sharing), 1, 1e-9);
     divide(true);
     assert_near(share[0], 2.0 / 3, 1e-3);
     divide(false);
     assert_near(share[0], 2.0 / 3, 1e-3);
+}
+
+/* By capacity 0.7368, by resistance 0.6667: the limit follows a sixth of the way with each step from the
+ * fifth on. */
+static void resistances_take_over_from_capacities_step_by_step(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_RESISTANCE;
+    live(30, 0, 0);
+    for (int steps = 1; steps <= 12; steps++) {
+        double sure = fmin(fmax(steps - 4, 0) / 6, 1);
+
+        live(30, steps % 2 ? 40 : 0, steps % 2 ? 20 : 0);
+        assert_near(sharing_confidence(&sharing), sure, 1e-9);
+        divide(true);
+        assert_near(share[0], sure * 2 / 3 + (1 - sure) * 280 / 380, 1e-6);
+    }
+}
+
+/* One is a BMS that shows its current late: steps seem to divide 10 to 20 and 50 to 20. */
+static void steps_that_scatter_are_not_trusted(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_RESISTANCE;
+    live(30, 0, 0);
+    for (int i = 0; i < 20; i++) {
+        live(30, i % 2 ? 10 : 50, 20);
+        live(30, 0, 0);
+    }
+    assert_int_equal(sharing.steps, 40);
+    assert_true(sharing_confidence(&sharing) < 0.3);
 }
 
 static void a_step_that_cannot_be_is_not_learned(void **state)
@@ -153,6 +185,9 @@ static void the_share_of_the_last_minutes_counts_when_measured(void **state)
     live(30, 30, 30);
     divide(true);
     assert_near(share[0], 280.0 / 380, 1e-9); /* too short */
+    live(180, 30, 30);                        /* half-way between 0.5 and 0.7368: a limit does not jump */
+    divide(true);
+    assert_near(share[0], (0.5 + 280.0 / 380) / 2, 1e-3);
     live(1200, 45, 15);
     divide(true);
     assert_near(share[0], 0.75, 1e-3);
@@ -374,6 +409,8 @@ int main(void)
         cmocka_unit_test_setup(without_a_capacity_all_take_the_same, setup),
         cmocka_unit_test_setup(the_bank_is_never_allowed_more_than_all_packs_together, setup),
         cmocka_unit_test_setup(the_resistance_is_learned_from_steps, setup),
+        cmocka_unit_test_setup(resistances_take_over_from_capacities_step_by_step, setup),
+        cmocka_unit_test_setup(steps_that_scatter_are_not_trusted, setup),
         cmocka_unit_test_setup(a_step_that_cannot_be_is_not_learned, setup),
         cmocka_unit_test_setup(a_slow_change_is_no_step, setup),
         cmocka_unit_test_setup(the_share_of_the_last_minutes_counts_when_measured, setup),

@@ -37,6 +37,8 @@ static int setup(void **state)
         strcpy(view.pack[i].state, i ? "missing" : "online");
         for (int k = 0; k < PACK_NUMBERS; k++)
             view.pack[i].number[k] = i ? (double)NAN : k;
+        for (int k = 0; k < LEARNED_NUMBERS; k++)
+            view.pack[i].learned[k] = NAN;
     }
     return 0;
 }
@@ -130,6 +132,23 @@ static void the_table_has_a_row_a_pack_and_no_escapes_in_a_file(void **state)
     assert_null(strchr(table, '\033'));
 }
 
+static void the_table_and_the_json_have_what_was_learned_of_a_pack(void **state)
+{
+    const char *table;
+
+    (void)state;
+    view.pack[0].learned[LEARNED_SHARE] = 67;
+    view.pack[0].learned[LEARNED_RESISTANCE] = 12.34;
+    view.pack[0].learned[LEARNED_DEVIATION] = 0.55;
+    table = write_as(TABLE, to_file);
+    assert_says(table, "share %    mOhm\n");
+    assert_says(table, "     67    12.3 +- 0.6\n");
+    assert_says(table, "      -       -\n"); /* of the other nothing */
+    free(written);
+    assert_says(write_as(JSON, to_file),
+                "\"share_pct\":67,\"resistance_mOhm\":12.34,\"resistance_deviation_mOhm\":0.55,");
+}
+
 static void on_a_terminal_lines_are_cut_to_its_width(void **state)
 {
     const char *table = write_as(TABLE, (struct status_style){false, 30});
@@ -203,6 +222,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_table_has_a_row_a_pack_and_no_escapes_in_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(absurd_numbers_and_names_of_more_bytes_than_letters_keep_the_columns,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(the_table_and_the_json_have_what_was_learned_of_a_pack, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(on_a_terminal_lines_are_cut_to_its_width, setup, teardown),
         cmocka_unit_test_setup_teardown(colour_marks_alarms_only_where_it_is_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(json_says_null_for_unknown_and_escapes_quotes, setup, teardown),

@@ -6,11 +6,13 @@
 #define HOUR_S 3600.0
 #define STEP_S 10.0
 
-/* Two packs of 100 Ah in parallel, and a bank that is their sum. */
+/* Two packs of 100 Ah in parallel, and a bank that is their sum; or in series. */
 struct house {
     struct work work;
     struct packs packs;
     struct bank bank;
+    struct config config;
+    struct series string;
     struct work_input in;
 };
 
@@ -21,6 +23,8 @@ static int setup(void **state)
     struct house *house = test_calloc(1, sizeof *house);
 
     work_init(&house->work, NULL);
+    settings_default(&house->config);
+    series_clear(&house->string);
     packs_init(&house->packs);
     for (int i = 0; i < 2; i++) {
         struct pack_reading *reading = &house->packs.pack[i].reading;
@@ -51,8 +55,15 @@ static int teardown(void **state)
 
 static void step(struct house *house)
 {
+    const struct pack *string = &house->string.pack;
+
     packs_remember(&house->packs);
-    bank_merge(house->in.packs, house->in.pack_count, &house->bank);
+    if (house->in.string_count > 0)
+        series_merge(&house->string, &house->config, house->packs.list, 2, house->in.time_s);
+    bank_merge(house->in.string_count > 0 ? &string : house->in.packs,
+               house->in.string_count > 0 ? 1 : house->in.pack_count, &house->bank);
+    house->in.nameplate_Ah =
+        house->in.string_count > 0 ? house->string.nameplate_Ah : house->bank.capacity_installed_Ah;
     house->in.current_A = house->bank.current_A;
     work_step(&house->work, &house->in);
 }
@@ -394,6 +405,104 @@ static void half_a_sweep_that_ends_at_rest_tells_less_and_an_empty_cell_more(voi
     assert_true(work_pack_capacity(&house->work.memory, 0, &first_day).deviation_Ah < half.deviation_Ah);
 }
 
+/* ---- packs in series: the first is full 8 Ah before the second, which is empty as much earlier ---- */
+
+static void wire_in_series(struct house *house)
+{
+    house->in.strings = &house->string;
+    house->in.string_count = 1;
+}
+
+/* What they hold, shown in whole percent as many a BMS does. */
+static void show_left(struct house *house, double first_Ah, double second_Ah)
+{
+    house->packs.pack[0].reading.soc_pct = round(first_Ah);
+    house->packs.pack[1].reading.soc_pct = round(second_Ah);
+}
+
+/* The string is full: the first with its highest cell, the second below it by so much. */
+static void fill_string(struct house *house, double first_Ah, double second_Ah, double below_V)
+{
+    house->packs.pack[0].reading.cell_voltage_max_V = 3.50;
+    house->packs.pack[1].reading.cell_voltage_max_V = 3.50 - below_V;
+    show_left(house, first_Ah, second_Ah);
+    be_full(house, true);
+    be_full(house, false);
+    for (int i = 0; i < 2; i++)
+        house->packs.pack[i].reading.cell_voltage_max_V = 3.35;
+}
+
+/* 20 A for so many Ah out of both. */
+static void drain_string(struct house *house, double first_Ah, double second_Ah, double out_Ah)
+{
+    for (double gone_Ah = 0; gone_Ah < out_Ah - 1e-6; gone_Ah += 1) {
+        show_left(house, first_Ah - gone_Ah, second_Ah - gone_Ah - 0.5);
+        run(house, -20, -20, fmin(1, out_Ah - gone_Ah) / 20);
+    }
+}
+
+static void a_string_holds_what_flows_from_its_first_full_pack_to_its_first_empty_one(void **state)
+{
+    struct house *house = *state;
+    struct capacity_estimate bank;
+
+    wire_in_series(house);
+    fill_string(house, 100, 92, 0.10);
+    drain_string(house, 100, 92, 92);
+    set_cells(house, 1, 2.85, 48);
+    run(house, -20, -20, 0.01);
+    bank = work_bank_capacity(&house->work.memory, &first_day);
+    assert_near(bank.capacity_Ah, 92.2, 0.3); /* 100 Ah each: smallest remaining 92 and smallest missing 0 */
+    assert_near(bank.sweeps, 1, 0);           /* the rounded SoCs make 91 to 93 of it, and end no sweep */
+    assert_near(house->work.memory.bank.installed_Ah, 100, 0);
+    /* the second began with 92 Ah, the first ended with 8: of themselves they told nothing */
+    assert_near(work_pack_capacity(&house->work.memory, 0, &first_day).sweeps, 0, 0);
+    assert_near(work_pack_capacity(&house->work.memory, 1, &first_day).sweeps, 0, 0);
+}
+
+static void in_a_string_that_is_even_both_packs_tell_theirs(void **state)
+{
+    struct house *house = *state;
+
+    wire_in_series(house);
+    fill_string(house, 100, 100, 0.01);
+    drain_string(house, 100, 100, 98);
+    set_cells(house, 0, 2.85, 47);
+    set_cells(house, 1, 2.85, 47);
+    run(house, -20, -20, 0.01);
+    assert_near(work_bank_capacity(&house->work.memory, &first_day).capacity_Ah, 98.2, 0.3);
+    for (size_t i = 0; i < 2; i++)
+        assert_near(work_pack_capacity(&house->work.memory, i, &first_day).capacity_Ah, 98.2, 0.3);
+}
+
+static void at_rest_a_string_holds_what_it_gave_and_what_its_emptiest_pack_has_left(void **state)
+{
+    struct house *house = *state;
+    struct capacity_estimate bank;
+
+    wire_in_series(house);
+    fill_string(house, 100, 92, 0.10);
+    drain_string(house, 100, 92, 72);
+    set_cells(house, 0, 3.274, 16 * 3.274); /* 28 % */
+    set_cells(house, 1, 3.250, 16 * 3.250); /* 20 % */
+    run(house, -0.1, -0.1, 0.6);
+    bank = work_bank_capacity(&house->work.memory, &first_day);
+    assert_near(bank.capacity_Ah, 92, 0.5); /* 72 + 20; half-way between the two it would be 94.7 */
+    assert_near(bank.depth, 72.0 / 92, 0.01);
+}
+
+static void an_open_string_is_no_string(void **state)
+{
+    struct house *house = *state;
+
+    wire_in_series(house);
+    step(house);
+    assert_true(series_has(&house->string, house->packs.list[1]));
+    assert_false(series_has(&house->string, house->packs.list[2]));
+    house->string.pack.in_series = false; /* its second pack went */
+    assert_false(series_has(&house->string, house->packs.list[0]));
+}
+
 static void the_voltage_at_rest_says_nothing_of_other_chemistries_nor_high_up(void **state)
 {
     struct house *house = *state;
@@ -676,6 +785,10 @@ int main(void)
         TEST(a_sweep_begins_where_the_bank_was_fullest),
         TEST(a_sweep_with_a_gap_or_a_lost_pack_tells_nothing),
         TEST(half_a_sweep_that_ends_at_rest_tells_less_and_an_empty_cell_more),
+        TEST(a_string_holds_what_flows_from_its_first_full_pack_to_its_first_empty_one),
+        TEST(in_a_string_that_is_even_both_packs_tell_theirs),
+        TEST(at_rest_a_string_holds_what_it_gave_and_what_its_emptiest_pack_has_left),
+        TEST(an_open_string_is_no_string),
         TEST(the_voltage_at_rest_says_nothing_of_other_chemistries_nor_high_up),
         TEST(more_sweeps_and_a_watched_sensor_make_it_more_certain),
         TEST(what_the_sensor_shows_too_much_is_found_between_full_charges),

@@ -111,6 +111,7 @@ static void the_capacity_has_its_uncertainty_and_what_would_make_it_better(void 
                 "80.0 +- 6.0 Ah (80 %) by 2 sweeps, the deepest 75 %; one more would make it +- 2.5 Ah");
     assert_says(text, "unknown: it shows no /InstalledCapacity");
     assert_says(text, "within 12 h");
+    assert_says(text, "charge the one that lags alone first");
 }
 
 int main(void)

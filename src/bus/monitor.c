@@ -27,6 +27,7 @@ struct service {
     uint64_t retry_ms;
     bool silent;              /* the client knows */
     bool asked;               /* for a sign of life, no answer yet */
+    int asked_for;            /* the index of that path, PATHS_NONE = it is not a wanted one */
     const char *name, *owner; /* in texts */
     char texts[];
 };
@@ -461,12 +462,18 @@ void monitor_down(struct monitor *monitor)
 static void life_answered(struct query *query, DBusMessage *reply)
 {
     struct service *service = query->service;
+    struct tree_sink sink = {.ctx = service, .value = service_value};
 
     if (!service)
         return;
     service->asked = false;
-    if (reply && dbus_message_has_sender(reply, service->owner))
-        service_heard(service);
+    if (!reply || !dbus_message_has_sender(reply, service->owner))
+        return;
+    service_heard(service);
+    sink.paths = service->seen.paths;
+    if (service->asked_for != PATHS_NONE && dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_METHOD_RETURN &&
+        tree_read_leaf(reply, service->asked_for, &sink))
+        service->monitor->client.settled(service->monitor->client.ctx, &service->seen, false);
 }
 
 void monitor_ask(struct monitor *monitor, struct monitor_service *seen, const char *path)
@@ -479,6 +486,7 @@ void monitor_ask(struct monitor *monitor, struct monitor_service *seen, const ch
     if (service->asked || !dbus_validate_path(path, NULL))
         return;
     service->asked = true;
+    service->asked_for = paths_find(seen->paths, path);
     call = dbus_message_new_method_call(service->owner, path, BUSITEM_INTERFACE, "GetValue");
     if (!query_send(monitor, service, call, NULL, life_answered))
         service->asked = false;

@@ -225,20 +225,9 @@ static void turn_shunts(struct import *import)
     invert->line = shunts->line;
     say(import, "remark",
         "DC_LOADS: a shunt set to battery monitor was subtracted, here it adds: INVERT_SMARTSHUNTS is turned "
-        "round, to %s",
+        "round, to %s. Is there one set to DC metering too, which 3.x did not know? Then name in "
+        "USE_SMARTSHUNTS the one that is meant",
         invert->value);
-}
-
-static void drop_absence(struct import *import)
-{
-    struct given *given = given_of(import, "IGNORE_SMARTSHUNT_ABSENCE");
-
-    if (!is_true(given))
-        return;
-    given->line = 0;
-    say(import, "not taken",
-        "IGNORE_SMARTSHUNT_ABSENCE = True: that the packs' current stands in for a missing shunt is the "
-        "default here; True would count it as 0 A");
 }
 
 static void remark(struct import *import)
@@ -420,7 +409,6 @@ int import_settings(const char *path, FILE *out, FILE *said)
             add_their_defaults(&import);
         if (import.kind == KIND_PYTHON)
             turn_shunts(&import);
-        drop_absence(&import);
         if (import.kind != KIND_JSON)
             say_taken(&import);
         remark(&import);

@@ -15,7 +15,7 @@
 #define BUSITEM "com.victronenergy.BusItem"
 #define SETTINGS_SERVICE "com.victronenergy.settings"
 
-enum { ANSWER_MS = 2000, SLOT_FIELDS = 3, PATH_BYTES_MAX = 64 };
+enum { ANSWER_MS = 2000, SLOT_TEXTS = 3, SLOT_FIELDS = SLOT_TEXTS + LEARNED_NUMBERS, PATH_BYTES_MAX = 64 };
 
 static const char *const bank_numbers[BANK_ALARM_FIRST] = {
     [BANK_SOC] = "/Soc",
@@ -59,7 +59,13 @@ static const char *const pack_numbers[PACK_NUMBERS] = {
     [PACK_TEMPERATURE] = "/Dc/0/Temperature",
 };
 
-static const char *const slot_fields[SLOT_FIELDS] = {"Name", "Service", "State"};
+static const char *const slot_fields[SLOT_FIELDS] = {"Name",
+                                                     "Service",
+                                                     "State",
+                                                     [SLOT_TEXTS + LEARNED_SHARE] = "Share",
+                                                     [SLOT_TEXTS + LEARNED_RESISTANCE] = "Resistance",
+                                                     [SLOT_TEXTS + LEARNED_DEVIATION] =
+                                                         "ResistanceDeviation"};
 
 enum {
     BANK_NUMBERS = BANK_ALARM_FIRST + ALARM_COUNT,
@@ -170,6 +176,8 @@ static void take_bank(void *ctx, int index, const struct value *value)
         view->number[index] = value->number;
     } else if (slot < 0) {
         copy_text(view->text[index - BANK_NUMBERS], value);
+    } else if (slot % SLOT_FIELDS >= SLOT_TEXTS) {
+        view->pack[slot / SLOT_FIELDS].learned[slot % SLOT_FIELDS - SLOT_TEXTS] = value->number;
     } else {
         pack = &view->pack[slot / SLOT_FIELDS];
         copy_text(slot % SLOT_FIELDS == 0   ? pack->name
@@ -227,6 +235,10 @@ enum status_found status_read(struct status_reader *reader, bool with_packs, str
     memset(view, 0, sizeof *view);
     for (int i = 0; i < STATUS_NUMBERS_MAX; i++)
         view->number[i] = NAN;
+    for (int slot = 0; slot < STATUS_PACKS_MAX; slot++) {
+        for (int i = 0; i < LEARNED_NUMBERS; i++)
+            view->pack[slot].learned[i] = NAN;
+    }
     if (!dbus_connection_get_is_connected(reader->connection))
         return STATUS_NO_BUS;
     if (!read_service(reader, OUTPUTS_SERVICE, &sink))

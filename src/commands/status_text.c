@@ -257,12 +257,16 @@ static void put_pack(FILE *out, const struct status_pack *pack, const struct sta
         [PACK_VOLTAGE] = 2, [PACK_CURRENT] = 1, [PACK_SOC] = 1, [PACK_CELL_MIN] = 3,   [PACK_CELL_MAX] = 3,
         [PACK_CVL] = 2,     [PACK_CCL] = 1,     [PACK_DCL] = 1, [PACK_TEMPERATURE] = 1};
     struct line line = {"", 0};
-    char number[NUMBER_BYTES_MAX];
+    char number[NUMBER_BYTES_MAX], resistance[NUMBER_BYTES_MAX];
 
     add_column(&line, or_dash(pack->name), 16);
     add(&line, " %-8.8s", or_dash(pack->state));
     for (int i = 0; i < PACK_NUMBERS; i++)
         add(&line, " %*s", COLUMN_WIDTH, column_text(number, pack->number[i], decimals[i]));
+    add(&line, " %7s %7s", number_text(number, pack->learned[LEARNED_SHARE], 0),
+        number_text(resistance, pack->learned[LEARNED_RESISTANCE], 1));
+    if (!isnan(pack->learned[LEARNED_DEVIATION]))
+        add(&line, " +- %.1f", pack->learned[LEARNED_DEVIATION]);
     put_line(out, &line, style, strcmp(pack->state, "online") == 0 ? NULL : yellow);
 }
 
@@ -274,8 +278,8 @@ void status_table(FILE *out, const struct status_view *view, const struct status
 
     put_bank(out, view, style, end);
     fputs(end, out);
-    add(&heading, "%-16s %-8s %7s %7s %7s %7s %7s %7s %7s %7s %7s", "pack", "state", "V", "A", "SoC %",
-        "min V", "max V", "CVL V", "CCL A", "DCL A", "C");
+    add(&heading, "%-16s %-8s %7s %7s %7s %7s %7s %7s %7s %7s %7s %7s %7s", "pack", "state", "V", "A",
+        "SoC %", "min V", "max V", "CVL V", "CCL A", "DCL A", "C", "share %", "mOhm");
     put_line(out, &heading, style, NULL);
     fputs(end, out);
     for (size_t i = 0; i < view->packs; i++) {
@@ -323,12 +327,18 @@ static void json_pack(FILE *out, const struct status_pack *pack)
         [PACK_VOLTAGE] = "voltage_V",   [PACK_CURRENT] = "current_A",   [PACK_SOC] = "soc_pct",
         [PACK_CELL_MIN] = "cell_min_V", [PACK_CELL_MAX] = "cell_max_V", [PACK_CVL] = "cvl_V",
         [PACK_CCL] = "ccl_A",           [PACK_DCL] = "dcl_A",           [PACK_TEMPERATURE] = "temperature_C"};
+    static const char *const learned_keys[LEARNED_NUMBERS] = {[LEARNED_SHARE] = "share_pct",
+                                                              [LEARNED_RESISTANCE] = "resistance_mOhm",
+                                                              [LEARNED_DEVIATION] =
+                                                                  "resistance_deviation_mOhm"};
 
     putc('{', out);
     json_named(out, "name", pack->name);
     json_named(out, "service", pack->service);
     for (int i = 0; i < PACK_NUMBERS; i++)
         json_number(out, keys[i], pack->number[i]);
+    for (int i = 0; i < LEARNED_NUMBERS; i++)
+        json_number(out, learned_keys[i], pack->learned[i]);
     fputs("\"state\":", out);
     json_text(out, pack->state);
     putc('}', out);

@@ -54,11 +54,14 @@ enum status_pack_number {
     PACK_NUMBERS
 };
 
+enum status_learned_number { LEARNED_SHARE, LEARNED_RESISTANCE, LEARNED_DEVIATION, LEARNED_NUMBERS };
+
 struct status_pack {
     char name[STATUS_TEXT_MAX];
     char service[STATUS_TEXT_MAX];
     char state[STATUS_TEXT_MAX];
     double number[PACK_NUMBERS];
+    double learned[LEARNED_NUMBERS]; /* what the aggregate knows of it */
 };
 
 struct status_view {

@@ -152,6 +152,11 @@ void work_write_capacity(FILE *out, const struct work_view *view)
         "%.0f h\nand with little charging in between: what the sensor shows too much adds up with the hours. "
         "A pack tells its\nown capacity when its own lowest cell is there. Half as certain, with LFP: take "
         "out "
-        "more than half, then let\nit rest for half an hour under 2 %% of its capacity in A.\n",
+        "more than half, then let\nit rest for half an hour under 2 %% of its capacity in A.\n"
+        "In series (BANK) the nameplate of a string is that of its smallest pack, and usable is what flows "
+        "from "
+        "its first\nfull pack to its first empty one. A pack there tells its own only when it is full with "
+        "the "
+        "string and empty with\nit: charge the one that lags alone first.\n",
         CAPACITY_NEXT_HOURS);
 }

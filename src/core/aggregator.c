@@ -10,7 +10,8 @@
 #define LFP_LEAST_V 3.3
 #define LFP_MOST_V 3.7
 #define SOC_BEGIN_UNCERTAINTY 0.05 /* a saved charge, the SoC of the packs, or what a user says */
-#define CAPACITY_SURE 0.05         /* of the nameplate: so certain a learned capacity must be to be used */
+#define CAPACITY_STEP 0.03 /* of a string in series: less than that is the rounding of its packs' SoC */
+#define CAPACITY_SURE 0.05 /* of the nameplate: so certain a learned capacity must be to be used */
 
 static bool is_lfp(const struct config *config)
 {
@@ -34,7 +35,7 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     feed_in_init(&aggregator->feed_in, false, 0);
     work_init(&aggregator->work, NULL);
     if (!isnan(charge_Ah))
-        aggregator->charge.capacity_Ah = capacity_Ah;
+        aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
     aggregator->low_voltage_V = NAN;
 }
@@ -144,19 +145,47 @@ static enum charge_event count_learned(struct aggregator *aggregator, const stru
 }
 
 /* CAPACITY = learned, once that is certain enough. */
-static void use_learned_capacity(struct aggregator *aggregator, double *capacity_Ah)
+static bool knows_capacity(const struct aggregator *aggregator, const struct config *config,
+                           double nameplate_Ah, struct capacity_estimate *learned)
 {
-    struct capacity_estimate learned = work_bank_capacity(&aggregator->work.memory, NULL);
-    double installed_Ah = aggregator->work.memory.bank.installed_Ah;
+    if (config->capacity != CAPACITY_LEARNED)
+        return false;
+    *learned = work_bank_capacity(&aggregator->work.memory, NULL);
+    return learned->deviation_Ah <= CAPACITY_SURE * nameplate_Ah &&
+           aggregator->work.memory.bank.installed_Ah == nameplate_Ah;
+}
 
-    if (!(learned.deviation_Ah <= CAPACITY_SURE * installed_Ah) || installed_Ah != *capacity_Ah)
+/* The usable capacity of packs in series follows from their SoCs, which are rounded: counters that were
+ * resized with each of their steps would learn nothing. */
+static double steady_capacity_Ah(struct aggregator *aggregator, const struct config *config, double now_Ah,
+                                 bool hold)
+{
+    if (config->shape.strings == 0 || isnan(now_Ah))
+        return now_Ah;
+    if (!(aggregator->counted_Ah > 0) ||
+        (!hold && fabs(now_Ah - aggregator->counted_Ah) > CAPACITY_STEP * aggregator->counted_Ah))
+        aggregator->counted_Ah = now_Ah;
+    return aggregator->counted_Ah;
+}
+
+/* The counter takes for its capacity what is usable; the learned SoC knows by itself what share that is. */
+static void find_capacities(struct aggregator *aggregator, const struct config *config, double nameplate_Ah,
+                            struct charge_input *in, struct charge_input *counter_in)
+{
+    struct capacity_estimate learned;
+    bool known = knows_capacity(aggregator, config, nameplate_Ah, &learned);
+
+    in->capacity_Ah = steady_capacity_Ah(aggregator, config, in->capacity_Ah, known);
+    *counter_in = *in;
+    if (!known)
         return;
-    *capacity_Ah = learned.capacity_Ah;
-    soc_set_usable(&aggregator->soc, learned.capacity_Ah / installed_Ah, learned.deviation_Ah / installed_Ah);
+    counter_in->capacity_Ah = learned.capacity_Ah;
+    soc_set_usable(&aggregator->soc, learned.capacity_Ah / in->capacity_Ah,
+                   learned.deviation_Ah / in->capacity_Ah);
 }
 
 static enum charge_event count_charge(struct aggregator *aggregator, const struct config *config,
-                                      double time_s, struct aggregate *out)
+                                      double time_s, double nameplate_Ah, struct aggregate *out)
 {
     const struct bank *bank = &out->bank;
     struct charge_input in = {
@@ -170,9 +199,7 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     if (isnan(aggregator->charge.charge_Ah))
         charge_init(&aggregator->charge, bank->soc_pct / 100 * bank->capacity_installed_Ah);
     charge_anchors(config, bank, &out->control, &in);
-    counter_in = in;
-    if (config->capacity == CAPACITY_LEARNED)
-        use_learned_capacity(aggregator, &counter_in.capacity_Ah);
+    find_capacities(aggregator, config, nameplate_Ah, &in, &counter_in);
     out->charge_before_pct = charge_soc_pct(&aggregator->charge);
     if (!is_learned(config)) {
         event = charge_step(&aggregator->charge, &counter_in, config->battery_efficiency);
@@ -252,7 +279,7 @@ static void fill_history(struct aggregator *aggregator, const struct aggregator_
 }
 
 static void count_work(struct aggregator *aggregator, const struct config *config,
-                       const struct aggregator_input *in, struct aggregate *out)
+                       const struct aggregator_input *in, double nameplate_Ah, struct aggregate *out)
 {
     const struct work_input work = {
         .time_s = in->time_s,
@@ -260,6 +287,7 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
         .bank = &out->bank,
         .current_A = out->current.current_A,
         .consumed_Ah = out->consumed_Ah,
+        .nameplate_Ah = nameplate_Ah,
         .full = is_learned(config) ? aggregator->soc.at_full : aggregator->charge.at_full,
         .whole = in->packs_missing == 0,
         .empty_cell_V =
@@ -267,6 +295,8 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
         .lfp = is_lfp(config),
         .packs = in->packs,
         .pack_count = in->pack_count,
+        .strings = aggregator->string,
+        .string_count = config->shape.strings,
     };
 
     work_step(&aggregator->work, &work);
@@ -375,9 +405,11 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 /* ---- branches: packs, or strings of them, in parallel ---- */
 
 struct branches {
+    double nameplate_Ah; /* of all; NAN = unknown */
     const struct pack *list[SHARING_BRANCHES_MAX];
     size_t count;
-    double cells_least, cells_most; /* in series in one of them; NAN = unknown */
+    double charge_share[SHARING_BRANCHES_MAX]; /* that the limits are made with, see sharing.h; NAN = none */
+    double cells_least, cells_most;            /* in series in one of them; NAN = unknown */
 };
 
 /* The packs of string s that are here, in the order of BANK. */
@@ -409,6 +441,13 @@ static void count_cells(struct branches *branches, const struct pack *pack)
     branches->cells_most = fmax(branches->cells_most, pack->reading.cells_in_series);
 }
 
+static void add_branch(struct branches *branches, const struct pack *pack, double nameplate_Ah)
+{
+    branches->charge_share[branches->count] = NAN;
+    branches->list[branches->count++] = pack;
+    branches->nameplate_Ah += nameplate_Ah;
+}
+
 /* A string that lacks a pack is open: nothing flows there. */
 static void find_branches(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct branches *out)
@@ -416,9 +455,10 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
     const struct shape *shape = &config->shape;
 
     out->count = 0;
+    out->nameplate_Ah = 0;
     out->cells_least = out->cells_most = NAN;
     for (size_t i = 0; shape->strings == 0 && i < in->pack_count && i < SHARING_BRANCHES_MAX; i++)
-        out->list[out->count++] = in->packs[i];
+        add_branch(out, in->packs[i], in->packs[i]->reading.capacity_installed_Ah);
     for (size_t s = 0; s < shape->strings; s++) {
         const struct pack *members[SHAPE_PACKS_MAX];
         size_t count = members_of(shape, s, in, members);
@@ -434,7 +474,10 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
             series_clear(string); /* it begins, or is whole again */
         if (count > 1)
             series_merge(string, config, members, count, in->time_s);
-        out->list[out->count++] = count > 1 ? &string->pack : members[0];
+        if (count > 1)
+            add_branch(out, &string->pack, string->nameplate_Ah);
+        else
+            add_branch(out, members[0], members[0]->reading.capacity_installed_Ah);
         count_cells(out, out->list[out->count - 1]);
     }
 }
@@ -465,20 +508,20 @@ static void allow_by_those_that_do(const struct branches *branches, struct bank 
 
 /* What each branch may take decides what the bank may. */
 static void merge_limits(struct aggregator *aggregator, const struct config *config,
-                         const struct branches *branches, double dt_s, struct limits *limits)
+                         struct branches *branches, double dt_s, struct limits *limits)
 {
-    double charge[SHARING_BRANCHES_MAX], discharge[SHARING_BRANCHES_MAX];
-    const struct limit_shares shares = {charge, discharge};
+    double discharge[SHARING_BRANCHES_MAX];
+    const struct limit_shares shares = {branches->charge_share, discharge};
 
-    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, true, charge);
+    sharing_shares(&aggregator->sharing, config, branches->list, branches->count, true,
+                   branches->charge_share);
     sharing_shares(&aggregator->sharing, config, branches->list, branches->count, false, discharge);
     limits_merge(config, branches->list, branches->count, &shares, limits);
     sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
 }
 
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
-                          const struct aggregator_input *in, const struct branches *branches,
-                          struct aggregate *out)
+                          const struct aggregator_input *in, struct branches *branches, struct aggregate *out)
 {
     bool exclude = config->blocked_pack == BLOCKED_PACK_EXCLUDE;
     double dt_s = in->time_s - aggregator->sharing.last_time_s;
@@ -515,6 +558,34 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
     obey_pack_lost(config, in, &out->limits);
+}
+
+/* Of a pack in a string: that of the string, which is one current. */
+static double share_of(const struct aggregator *aggregator, const struct config *config,
+                       const struct branches *branches, const struct pack *pack)
+{
+    const struct pack *branch = pack;
+
+    for (size_t s = 0; s < config->shape.strings; s++) {
+        if (series_has(&aggregator->string[s], pack))
+            branch = &aggregator->string[s].pack;
+    }
+    for (size_t i = 0; i < branches->count; i++) {
+        if (branches->list[i] == branch)
+            return branches->charge_share[i];
+    }
+    return NAN;
+}
+
+static void look_at_packs(struct aggregator *aggregator, const struct config *config,
+                          const struct aggregator_input *in, const struct branches *branches)
+{
+    for (size_t i = 0; i < in->pack_count && i < RESISTANCE_PACKS_MAX; i++) {
+        struct resistance *resistance = resistance_of(aggregator->resistance, in->packs[i]->name, i);
+
+        resistance_step(resistance, in->packs[i], in->time_s);
+        resistance->share = share_of(aggregator, config, branches, in->packs[i]);
+    }
 }
 
 /* Merged limits leave feed-in alone, but a debt from before is paid all the same. */
@@ -584,9 +655,11 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         out->current.power_W = NAN;
     }
     decide_limits(aggregator, config, in, &branches, out);
-    out->charge_event = count_charge(aggregator, config, in->time_s, out);
+    look_at_packs(aggregator, config, in, &branches);
+    branches.nameplate_Ah += in->lost.installed_Ah; /* as keep_lost_part does */
+    out->charge_event = count_charge(aggregator, config, in->time_s, branches.nameplate_Ah, out);
     show_charge(aggregator, config, in->low_soc, out);
-    count_work(aggregator, config, in, out);
+    count_work(aggregator, config, in, branches.nameplate_Ah, out);
     guard_feed_in(aggregator, config, in, out);
     say_alarms(in, out);
     if (is_unequal(&branches))

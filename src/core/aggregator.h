@@ -14,6 +14,7 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/resistance.h"
 #include "core/series.h"
 #include "core/sharing.h"
 #include "core/soc.h"
@@ -80,8 +81,10 @@ struct aggregator {
     struct work work;
     bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
     bool counting;                         /* the counter has begun */
-    double saved_charge_Ah;                /* as last reported by aggregator_charge_due, NAN before */
+    double counted_Ah;      /* what counters take for the capacity of a bank with strings; 0 = none yet */
+    double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
+    struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
     struct limits last;                      /* those of the last step */

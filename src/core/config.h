@@ -118,8 +118,8 @@ struct config {
     enum shunt_choice use_smartshunts;
     struct name_list smartshunts; /* instances or names, when SHUNTS_LISTED */
     bool invert_smartshunts;
+    bool subtract_battery_shunts; /* in the words of 3.x: a shunt set to battery monitor measures a load */
     bool smartshunt_as_battery_current;
-    bool ignore_smartshunt_absence;
 
     /* State of charge. */
     bool own_soc;

@@ -20,6 +20,8 @@ double source_current_A(const struct config *config, const struct source *source
     double sign = config->invert_smartshunts ? -1 : 1;
     double told = source->sign != 0 ? source->sign : 1;
 
+    if (source->silent)
+        return NAN;
     if (source->sign != 0 && (source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD))
         return told * source->reading.current_A;
 
@@ -31,6 +33,7 @@ double source_current_A(const struct config *config, const struct source *source
     case SOURCE_MPPT:
         return told * source->reading.current_A;
     case SOURCE_SHUNT_BATTERY:
+        sign *= config->subtract_battery_shunts && !config->smartshunt_as_battery_current ? -1 : 1;
         return sign * source->reading.current_A;
     case SOURCE_SHUNT_LOAD:
         return -sign * source->reading.current_A;
@@ -42,14 +45,15 @@ double source_current_A(const struct config *config, const struct source *source
     return NAN;
 }
 
-static bool is_shunt(const struct source *source)
-{
-    return source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD;
-}
-
 static void miss(struct bank_current *out, const char *what)
 {
     snprintf(out->missing, sizeof out->missing, "%s", what);
+}
+
+static void miss_source(struct bank_current *out, const struct source *source)
+{
+    snprintf(out->missing, sizeof out->missing, "%s%s", source->name,
+             source->silent ? " (it answers nothing)" : "");
 }
 
 /* The packs' own measurements, as they stand in. */
@@ -66,8 +70,8 @@ static double battery_shunt_A(const struct config *config, const struct source *
     for (size_t i = 0; i < n; i++) {
         if (sources[i]->kind != SOURCE_SHUNT_BATTERY)
             continue;
-        if (isnan(sources[i]->reading.current_A))
-            miss(out, sources[i]->name);
+        if (isnan(source_current_A(config, sources[i])))
+            miss_source(out, sources[i]);
         return source_current_A(config, sources[i]);
     }
     miss(out, "a SmartShunt as battery monitor");
@@ -87,10 +91,8 @@ static double sum_of_sources_A(const struct config *config, const struct source 
         if (sources[i]->kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
             mppts >= (size_t)config->nr_of_mppts)
             continue;
-        if (isnan(current_A) && is_shunt(sources[i]) && config->ignore_smartshunt_absence)
-            continue;
         if (isnan(current_A)) {
-            miss(out, sources[i]->name);
+            miss_source(out, sources[i]);
             return NAN;
         }
         mppts += sources[i]->kind == SOURCE_MPPT;

@@ -23,6 +23,7 @@ struct source {
     enum source_kind kind;
     char name[READING_TEXT_MAX]; /* for messages */
     double sign;                 /* of its current: +1 adds, -1 subtracts; 0 = as the kind says */
+    bool silent; /* it says and answers nothing: what it measured last is no measurement any more */
     struct source_reading reading;
 };
 
@@ -38,15 +39,14 @@ struct bank_current {
  *   fewer MPPTs are there than nr_of_mppts says (more: the first nr_of_mppts count), or no source at
  *   all, the packs' own current and power stand in and `missing` names the part.
  *   smartshunt_as_battery_current: the first battery shunt alone is the bank current.
- *   Shunts: config->use_smartshunts chooses; the caller passes only those chosen; battery shunts add,
- *   load shunts subtract, inverted with invert_smartshunts. A shunt that config lists by name but that
- *   is not there: the caller passes it as a source with unknown current; with
- *   ignore_smartshunt_absence it is left out instead.
+ *   Shunts: config->use_smartshunts chooses; the caller passes only those chosen; battery shunts add (but
+ *   with subtract_battery_shunts), load shunts subtract, inverted with invert_smartshunts. A shunt that
+ *   config lists by name but that is not there: the caller passes it as a source with unknown current.
  * Source of the formulas: the reference behaviour, "Bank current when CURRENT_FROM_VICTRON". */
 void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
                   size_t n, struct bank_current *out);
 
-/* What a source adds to the current into the bank, A; NAN when it cannot be read. */
+/* What a source adds to the current into the bank, A; NAN when it cannot be read or is silent. */
 double source_current_A(const struct config *config, const struct source *source);
 
 /* What is counted, for messages: "Multi 12.0 A, Garage -3.0 A". Where the sum would be within allowed_A of

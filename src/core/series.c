@@ -49,6 +49,15 @@ void series_clear(struct series *series)
     pack_clear(&series->pack);
 }
 
+bool series_has(const struct series *series, const struct pack *pack)
+{
+    for (size_t i = 0; i < series->count && series->pack.in_series; i++) {
+        if (series->member[i] == pack)
+            return true;
+    }
+    return false;
+}
+
 static double merged(enum rule rule, const struct pack *const members[], size_t n, size_t at)
 {
     double sum = 0, smallest = INFINITY, largest = -INFINITY;
@@ -161,6 +170,7 @@ static void merge_charge(struct series *series, const struct pack *const members
 {
     double remaining_Ah = INFINITY, missing_Ah = INFINITY, most_Ah = -INFINITY;
 
+    series->nameplate_Ah = merged(SMALLEST, members, n, offsetof(struct pack_reading, capacity_installed_Ah));
     for (size_t i = 0; i < n; i++) {
         double left_Ah = pack_remaining_Ah(&members[i]->reading);
         double lacks_Ah = members[i]->reading.capacity_installed_Ah - left_Ah;
@@ -280,7 +290,7 @@ void series_merge(struct series *series, const struct config *config, const stru
     merge_limits(series, members, n, out);
     compare_currents(series, members, n, time_s);
     if (series->apart)
-        out->alarm[ALARM_CELL_IMBALANCE] = fmax(out->alarm[ALARM_CELL_IMBALANCE], 1);
+        out->alarm[ALARM_MID_VOLTAGE] = fmax(out->alarm[ALARM_MID_VOLTAGE], 1);
     series->pack.in_series = true;
     pack_remember(&series->pack);
 }

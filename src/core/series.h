@@ -12,6 +12,7 @@ struct series {
     struct pack pack; /* what the string looks like; keeps what it showed last */
     size_t count;
     const struct pack *member[SHAPE_PACKS_MAX]; /* valid until the next merge */
+    double nameplate_Ah;                        /* of its smallest pack; NAN = unknown */
     double apart_Ah;                            /* the fullest over the emptiest; NAN = unknown */
     bool apart; /* so far that somebody should charge one of them alone: no BMS balances across packs */
     double headroom_V; /* of the pack that is nearest to its own CVL; NAN = unknown */
@@ -22,6 +23,9 @@ struct series {
 };
 
 void series_clear(struct series *series);
+
+/* True when the string is whole and this pack is in it. */
+bool series_has(const struct series *series, const struct pack *pack);
 
 /* time_s: monotonic. n members, all known, into series->pack. With R the smallest remaining charge and M the
  * smallest missing one: capacity R + M, SoC R / (R + M). CVL is the sum of theirs, less what the other packs

@@ -137,6 +137,12 @@ static bool is_called(const char *called, const char *name, const char *serial, 
     return strcmp(called, name) == 0 || strcmp(called, serial) == 0;
 }
 
+bool shape_calls(const struct shape *shape, size_t place, const char *name, const char *serial,
+                 double instance)
+{
+    return is_called(shape->pack[place], name, serial, instance);
+}
+
 int shape_find(const struct shape *shape, const char *name, const char *serial, double instance)
 {
     for (size_t i = 0; i < shape->packs; i++) {

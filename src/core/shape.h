@@ -4,6 +4,7 @@
 #ifndef CORE_SHAPE_H
 #define CORE_SHAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { SHAPE_STRINGS_MAX = 16, SHAPE_PACKS_MAX = 32, SHAPE_NAME_MAX = 48, SHAPE_WRONG_MAX = 96 };
@@ -23,5 +24,9 @@ const char *shape_parse(const char *text, struct shape *shape, char wrong[SHAPE_
 
 /* The place in shape->pack of what is called so; -1 when it is not in the bank. instance may be NAN. */
 int shape_find(const struct shape *shape, const char *name, const char *serial, double instance);
+
+/* Whether the pack at this place is called so. */
+bool shape_calls(const struct shape *shape, size_t place, const char *name, const char *serial,
+                 double instance);
 
 #endif

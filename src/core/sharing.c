@@ -17,6 +17,7 @@
 #define MEASURED_LEAST_C 0.05
 #define MEASURED_LAG_S 180.0
 #define MEASURED_LEAST_S 60.0
+#define MEASURED_SURE_S 300.0 /* in so long after that it takes over from the capacities */
 
 /* How fast a load rises. */
 #define RISE_LAG_S 5.0
@@ -124,9 +125,11 @@ static void learn_step(struct sharing *sharing, const struct pack *const branche
         return;
     for (size_t i = 0; i < sharing->branches; i++) {
         struct sharing_branch *branch = &sharing->branch[i];
+        double share = (current_of(branches[i]) - branch->steady_A) / step_A;
+        double off = sharing->steps > 0 ? share - branch->step_share : 0;
 
-        branch->step_share =
-            follow(branch->step_share, (current_of(branches[i]) - branch->steady_A) / step_A, STEP_WEIGHT);
+        branch->step_share = follow(branch->step_share, share, STEP_WEIGHT);
+        branch->step_var += STEP_WEIGHT * (off * off - branch->step_var);
     }
     sharing->steps++;
 }
@@ -227,6 +230,28 @@ void sharing_step(struct sharing *sharing, const struct config *config, const st
 
 /* ---- shares ---- */
 
+static double within_0_and_1(double value)
+{
+    return fmin(fmax(value, 0), 1);
+}
+
+double sharing_confidence(const struct sharing *sharing)
+{
+    double steps = (double)(sharing->steps - SHARING_STEPS_TO_TRUST + 1) /
+                   (SHARING_STEPS_SURE - SHARING_STEPS_TO_TRUST + 1);
+    double scatter = 0;
+
+    for (size_t i = 0; i < sharing->branches; i++)
+        scatter = fmax(scatter, sqrt(sharing->branch[i].step_var) / sharing->branch[i].step_share);
+    return within_0_and_1(steps) *
+           within_0_and_1((SHARING_SCATTER_MOST - scatter) / (SHARING_SCATTER_MOST - SHARING_SCATTER_SURE));
+}
+
+static double measured_s(const struct sharing *sharing, bool charging)
+{
+    return charging ? sharing->in_s : sharing->out_s;
+}
+
 /* What a branch weighs by the rule of the settings; NAN when that does not know. */
 static double weight_of(const struct sharing *sharing, enum current_sharing rule, size_t i,
                         const struct pack *pack, bool charging)
@@ -239,13 +264,22 @@ static double weight_of(const struct sharing *sharing, enum current_sharing rule
     case SHARING_CAPACITY:
         return capacity_of(pack);
     case SHARING_RESISTANCE:
-        return sharing->steps >= SHARING_STEPS_TO_TRUST ? branch->step_share : NAN;
+        return branch->step_share;
     case SHARING_MEASURED:
-        if ((charging ? sharing->in_s : sharing->out_s) < MEASURED_LEAST_S)
+        if (measured_s(sharing, charging) < MEASURED_LEAST_S)
             return NAN;
         return charging ? branch->in_share : branch->out_share;
     }
     return NAN;
+}
+
+/* What was learned or measured takes over from capacities as far as it is sure. */
+static void blend(const struct pack *const branches[], size_t n, double confidence, double weight[])
+{
+    double capacity_Ah = installed_Ah(branches, n);
+
+    for (size_t i = 0; i < n; i++)
+        weight[i] = confidence * weight[i] + (1 - confidence) * capacity_of(branches[i]) / capacity_Ah;
 }
 
 static bool weigh(const struct sharing *sharing, enum current_sharing rule,
@@ -256,6 +290,11 @@ static bool weigh(const struct sharing *sharing, enum current_sharing rule,
         if (isnan(weight[i]))
             return false;
     }
+    if (rule == SHARING_RESISTANCE)
+        blend(branches, n, sharing_confidence(sharing), weight);
+    if (rule == SHARING_MEASURED)
+        blend(branches, n,
+              within_0_and_1((measured_s(sharing, charging) - MEASURED_LEAST_S) / MEASURED_SURE_S), weight);
     return true;
 }
 

@@ -10,13 +10,19 @@
 #include "core/config.h"
 #include "core/limits.h"
 
-enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5 };
+/* Between the two numbers of steps what was learned takes over from the capacities, a part with each: limits
+ * move slowly. */
+enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5, SHARING_STEPS_SURE = 10 };
 
 #define SHARING_LOAD_MOST 0.95 /* of a pack's own limit, now or in SHARING_AHEAD_S: chargers follow late */
 #define SHARING_AHEAD_S 10.0
 #define SHARING_LOAD_RISE 0.93 /* below it the bank's limit rises again, */
 #define SHARING_RISE 0.002     /* by so much of itself in a second */
-#define SHARING_LEAST 0.1      /* no share is taken to be less than this part of an equal one */
+#define SHARING_SCATTER_SURE                                                                              \
+    0.25                         /* shares of steps that scatter by so much of themselves are still sure, \
+                                  */
+#define SHARING_SCATTER_MOST 0.5 /* and these say nothing */
+#define SHARING_LEAST 0.1        /* no share is taken to be less than this part of an equal one */
 #define SHARING_APART_CELL_V                                                          \
     0.1 /* the others are not charged further above one that blocks charging: when it \
            blocks no more, what they are above it drives a current that nobody limits */
@@ -29,6 +35,7 @@ struct sharing {
         char name[READING_TEXT_MAX];
         double steady_A;   /* in the last steady state */
         double step_share; /* of steps of the current: what its resistance makes of it; NAN before */
+        double step_var;   /* by how much they scatter, squared */
         double in_share;   /* of the current of the last minutes; NAN before */
         double out_share;
         bool blocked, rejoining; /* it blocked in the last step; and is apart from the others since */
@@ -52,6 +59,9 @@ void sharing_init(struct sharing *sharing);
 /* Looks at the currents of the branches. Order and names may change: then it learns anew. */
 void sharing_step(struct sharing *sharing, const struct config *config, const struct pack *const branches[],
                   size_t n, double time_s);
+
+/* How sure it is of the shares that resistances make, 0..1; 0 before SHARING_STEPS_TO_TRUST. */
+double sharing_confidence(const struct sharing *sharing);
 
 /* share[n]: what part of the current each takes, sum 1; 0 for those that block in this direction and are
  * excluded (BLOCKED_PACK). By CURRENT_SHARING; without what that needs by capacity, without that all alike.

@@ -21,8 +21,9 @@
 #define EMPTY_SAG 0.04 /* and that for each C of current: the load pulls the cell down early */
 #define REST_CURRENT_C 0.02
 #define REST_HOLD_S 1800.0
-#define FULL_LOST 3.0   /* so much faster it is lost than gained */
-#define LEAVING_C 0.002 /* at the top, and so much is taken out: the sweep begins */
+#define FULL_LOST 3.0    /* so much faster it is lost than gained */
+#define FULL_NEAR_V 0.02 /* of packs in series only those with a cell so near to the highest are full too */
+#define LEAVING_C 0.002  /* at the top, and so much is taken out: the sweep begins */
 
 static const struct calendar no_date = {false, 0, 1};
 
@@ -135,6 +136,23 @@ struct sample {
     double consumed_Ah;
 };
 
+static struct sample sample_of_pack(const struct pack *pack, double time_s)
+{
+    const struct pack_reading *reading = &pack->reading;
+    double cells = isnan(reading->cells_in_series) ? (double)pack->cells.shown : reading->cells_in_series;
+
+    return (struct sample){
+        .time_s = time_s,
+        .current_A = reading->current_A,
+        .voltage_V = reading->voltage_V,
+        .installed_Ah = reading->capacity_installed_Ah,
+        .cell_min_V = pack->cells.lowest_V,
+        .cell_max_V = pack->cells.highest_V,
+        .cell_V = cells > 0 ? pack->cells.sum_V / cells : NAN,
+        .consumed_Ah = fmin(pack_remaining_Ah(reading) - reading->capacity_installed_Ah, 0),
+    };
+}
+
 /* The seconds that were counted, 0 for none. */
 static double count(struct work_record *record, struct work_meter *meter, const struct sample *now)
 {
@@ -213,11 +231,68 @@ static void keep_sweep(struct work *work, struct work_record *record, struct wor
     work->sweeps += record == &work->memory.bank;
 }
 
+static bool has_strings(const struct work_input *in)
+{
+    for (size_t i = 0; i < in->string_count; i++) {
+        if (in->strings[i].pack.in_series)
+            return true;
+    }
+    return false;
+}
+
+static const struct series *string_of(const struct work_input *in, const struct pack *pack)
+{
+    for (size_t i = 0; i < in->string_count; i++) {
+        if (series_has(&in->strings[i], pack))
+            return &in->strings[i];
+    }
+    return NULL;
+}
+
+/* What packs in series still have in common at rest: as much as the emptiest of them. In Ah; NAN where one
+ * does not tell. */
+static struct soc_rest rest_of_branch(const struct pack *const packs[], size_t n)
+{
+    struct soc_rest least = {INFINITY, 0};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct sample sample = sample_of_pack(packs[i], 0);
+        struct soc_rest rest = soc_at_rest(sample.cell_V);
+
+        rest.soc *= sample.installed_Ah;
+        rest.deviation *= sample.installed_Ah;
+        if (isnan(rest.soc))
+            return rest;
+        if (rest.soc < least.soc)
+            least = rest;
+    }
+    return least;
+}
+
+/* The same of a bank with strings, as shares of its nameplate. */
+static struct soc_rest rest_of_bank(const struct work_input *in)
+{
+    struct soc_rest sum = {0, 0};
+
+    for (size_t i = 0; i < in->pack_count; i++) {
+        const struct series *string = string_of(in, in->packs[i]);
+        struct soc_rest rest;
+
+        if (string && string->member[0] != in->packs[i])
+            continue; /* once for each string */
+        rest = string ? rest_of_branch(string->member, string->count) : rest_of_branch(&in->packs[i], 1);
+        sum.soc += rest.soc / in->nameplate_Ah;
+        sum.deviation += rest.deviation / in->nameplate_Ah;
+    }
+    return sum;
+}
+
 /* Is it empty, or at rest where the voltage tells? Each ends the sweep as well as it can. */
 static void look_for_anchor(struct work *work, struct work_record *record, struct work_meter *meter,
                             const struct sample *now, const struct work_input *in, double dt_s)
 {
     double rate_C = fabs(now->current_A) / record->installed_Ah;
+    double swept_Ah = meter->swept.out_Ah - meter->swept.in_Ah;
     struct soc_rest rest;
 
     meter->empty_s = now->cell_min_V <= in->empty_cell_V ? meter->empty_s + dt_s : 0;
@@ -230,6 +305,10 @@ static void look_for_anchor(struct work *work, struct work_record *record, struc
     } else if (meter->rest_s >= REST_HOLD_S) {
         meter->rest_s = 0;
         rest = soc_at_rest(now->cell_V);
+        if (record == &work->memory.bank && has_strings(in)) { /* it holds what it gave and what is left */
+            rest = rest_of_bank(in);
+            rest.soc /= swept_Ah / record->installed_Ah + rest.soc;
+        }
         if (in->lfp) /* where the curve is flat the deviation is too wide for a sweep */
             keep_sweep(work, record, meter, &in->today, 1 - rest.soc, rest.deviation);
     }
@@ -241,17 +320,20 @@ static bool is_fuller(const struct work_count *swept)
     return swept->in_Ah > swept->out_Ah;
 }
 
+enum fullness { NOT_FULL, IS_FULL, ARRIVES };
+
 static void step_record(struct work *work, struct work_record *record, struct work_meter *meter,
-                        const struct sample *now, const struct work_input *in, bool arrived)
+                        const struct sample *now, const struct work_input *in, enum fullness fullness)
 {
     double dt_s = count(record, meter, now);
 
     if (now->installed_Ah > 0)
         record->installed_Ah = now->installed_Ah;
     note_extremes(work, record, now, &in->today);
-    if (arrived)
+    if (fullness == ARRIVES)
         arrive_at_full(record, meter);
-    if ((work->at_full && now->current_A >= -LEAVING_C * record->installed_Ah) || is_fuller(&meter->swept))
+    if ((fullness != NOT_FULL && now->current_A >= -LEAVING_C * record->installed_Ah) ||
+        is_fuller(&meter->swept))
         meter->swept = (struct work_count){0, 0, 0, 0, 0};
     look_for_anchor(work, record, meter, now, in, dt_s);
 }
@@ -289,23 +371,6 @@ static size_t new_record(struct work *work, const char *id)
     return place;
 }
 
-static struct sample sample_of_pack(const struct pack *pack, double time_s)
-{
-    const struct pack_reading *reading = &pack->reading;
-    double cells = isnan(reading->cells_in_series) ? (double)pack->cells.shown : reading->cells_in_series;
-
-    return (struct sample){
-        .time_s = time_s,
-        .current_A = reading->current_A,
-        .voltage_V = reading->voltage_V,
-        .installed_Ah = reading->capacity_installed_Ah,
-        .cell_min_V = pack->cells.lowest_V,
-        .cell_max_V = pack->cells.highest_V,
-        .cell_V = cells > 0 ? pack->cells.sum_V / cells : NAN,
-        .consumed_Ah = fmin(pack_remaining_Ah(reading) - reading->capacity_installed_Ah, 0),
-    };
-}
-
 /* Two packs of one serial are told apart by their names, which are unique in the bank. */
 static size_t record_of(struct work *work, const struct work_input *in, size_t index, bool *taken)
 {
@@ -323,7 +388,18 @@ static size_t record_of(struct work *work, const struct work_input *in, size_t i
     return place;
 }
 
-static void step_packs(struct work *work, const struct work_input *in, bool arrived)
+/* A string is full when the first of its packs is: the others may lack a part that nobody knows. */
+static enum fullness fullness_in_string(const struct work *work, struct work_meter *meter,
+                                        const struct sample *now, const struct work_input *in)
+{
+    bool was_full = meter->at_full;
+
+    meter->at_full =
+        work->at_full && (was_full || now->cell_max_V >= in->bank->cell_voltage_max_V.value - FULL_NEAR_V);
+    return !meter->at_full ? NOT_FULL : was_full ? IS_FULL : ARRIVES;
+}
+
+static void step_packs(struct work *work, const struct work_input *in, enum fullness of_bank)
 {
     bool taken[WORK_PACKS_MAX] = {false};
 
@@ -332,13 +408,15 @@ static void step_packs(struct work *work, const struct work_input *in, bool arri
         struct sample now = sample_of_pack(in->packs[i], in->time_s);
 
         memcpy(work->memory.pack[place].name, in->packs[i]->name, READING_TEXT_MAX);
-        step_record(work, &work->memory.pack[place], &work->pack[place], &now, in, arrived);
+        step_record(work, &work->memory.pack[place], &work->pack[place], &now, in,
+                    string_of(in, in->packs[i]) ? fullness_in_string(work, &work->pack[place], &now, in)
+                                                : of_bank);
     }
 }
 
 /* ---- the bank ---- */
 
-static void step_bank(struct work *work, const struct work_input *in, bool arrived)
+static void step_bank(struct work *work, const struct work_input *in, enum fullness fullness)
 {
     const struct bank *bank = in->bank;
     struct work_record *record = &work->memory.bank;
@@ -346,7 +424,7 @@ static void step_bank(struct work *work, const struct work_input *in, bool arriv
         .time_s = in->time_s,
         .current_A = in->current_A,
         .voltage_V = bank->voltage_V,
-        .installed_Ah = bank->capacity_installed_Ah,
+        .installed_Ah = in->nameplate_Ah,
         .cell_min_V = bank->cell_voltage_min_V.value,
         .cell_max_V = bank->cell_voltage_max_V.value,
         .cell_V = bank->cells_sum_V / bank->cells_in_series,
@@ -355,12 +433,12 @@ static void step_bank(struct work *work, const struct work_input *in, bool arriv
 
     if (!in->whole || fabs(now.installed_Ah - record->installed_Ah) > NEW_SIZE * record->installed_Ah)
         interrupt(&work->bank); /* what is counted is of another bank */
-    step_record(work, record, &work->bank, &now, in, arrived);
+    step_record(work, record, &work->bank, &now, in, fullness);
 }
 
 /* A cell that reaches the top under a large current is no full bank: the current must have fallen, and stay
- * so for a while. True on arrival. */
-static bool look_for_full(struct work *work, const struct work_input *in)
+ * so for a while. */
+static enum fullness look_for_full(struct work *work, const struct work_input *in)
 {
     double dt_s = in->time_s - work->last_s;
     bool was_full = work->at_full;
@@ -375,7 +453,7 @@ static bool look_for_full(struct work *work, const struct work_input *in)
         work->at_full = true;
     else if (!in->full)
         work->at_full = false;
-    return work->at_full && !was_full;
+    return !work->at_full ? NOT_FULL : was_full ? IS_FULL : ARRIVES;
 }
 
 /* Time since the last full charge; what passed while we did not run is known by the date. */
@@ -421,20 +499,20 @@ static void show(struct work *work, double time_s)
 void work_step(struct work *work, const struct work_input *in)
 {
     struct work_memory *memory = &work->memory;
-    bool arrived;
+    enum fullness fullness;
 
     if (in->pack_count == 0)
         return; /* nothing is measured, and a gap tells the rest */
-    arrived = look_for_full(work, in);
+    fullness = look_for_full(work, in);
     if (!memory->begun || (memory->since_day == CALENDAR_NONE && in->today.trusted)) {
         memory->begun = true;
         memory->since_day = in->today.trusted ? in->today.day : CALENDAR_NONE;
         work->news = true;
     }
-    step_bank(work, in, arrived);
-    if (arrived || !(fabs(in->time_s - work->packs_s) < PACKS_S)) {
+    step_bank(work, in, fullness);
+    if (fullness == ARRIVES || !(fabs(in->time_s - work->packs_s) < PACKS_S)) {
         work->packs_s = in->time_s;
-        step_packs(work, in, arrived);
+        step_packs(work, in, fullness);
     }
     age_full(work, in);
     work->last_s = in->time_s;

@@ -10,6 +10,7 @@
 #include "core/bank.h"
 #include "core/calendar.h"
 #include "core/capacity.h"
+#include "core/series.h"
 
 enum { WORK_PACKS_MAX = 64 };
 
@@ -57,6 +58,7 @@ struct work_meter {
     struct work_count swept;       /* since it last was full, while whole */
     bool whole;                    /* it was full, and nothing was missed since */
     bool kept;                     /* the sweep that goes on is in the record */
+    bool at_full;                  /* of a pack in series: it is itself, where the bank is */
     double empty_s, rest_s;        /* how long it looks so */
 };
 
@@ -90,14 +92,17 @@ struct work_input {
     double time_s; /* monotonic */
     struct calendar today;
     const struct bank *bank;
-    double current_A;   /* of the bank */
-    double consumed_Ah; /* of the bank, <= 0 */
-    bool full;          /* the bank is, by the rule that sets the SoC to 100 % */
-    bool whole;         /* no pack is missing */
+    double current_A;    /* of the bank */
+    double consumed_Ah;  /* of the bank, <= 0 */
+    double nameplate_Ah; /* of the bank; a string of packs in series has that of its smallest */
+    bool full;           /* the bank is, by the rule that sets the SoC to 100 % */
+    bool whole;          /* no pack is missing */
     double empty_cell_V;
     bool lfp; /* the voltage at rest tells something */
     const struct pack *const *packs;
     size_t pack_count;
+    const struct series *strings; /* of these packs; those that are open count for nothing */
+    size_t string_count;
 };
 
 void work_record_init(struct work_record *record);

@@ -283,6 +283,7 @@ void discovery_as_source(const struct config *config, struct device *device)
     const struct pack_reading *from = &device->pack.reading;
 
     if (device->device_class == CLASS_SOURCE) {
+        device->source.silent = device->stale;
         device->source.kind = source_kind_of(config, device);
         device->source.sign = source_sign(config, device);
         name_source(&device->source, device->source.reading.custom_name, device->service);
@@ -290,6 +291,7 @@ void discovery_as_source(const struct config *config, struct device *device)
     }
     if (device->role != ROLE_SHUNT)
         return;
+    device->as_source.silent = device->stale;
     device->as_source.kind = SOURCE_SHUNT_BATTERY;
     device->as_source.sign = source_sign(config, device);
     device->as_source.reading.connected = from->connected;

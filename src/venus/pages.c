@@ -51,6 +51,24 @@ static const struct field fields[] = {
     NAMED("Io/AllowToDischarge", yes_no, reading.allow_discharge, "0: it blocks discharging"),
 };
 
+/* What was learned of it, from a field of struct pages_learned. */
+#define LEARNED(path, type, decimals, unit, member, step, help)                  \
+    {                                                                            \
+        {path, type, decimals, ROUND_NEAREST, unit, NULL, MEANING(help), false}, \
+            offsetof(struct pages_learned, member), step                         \
+    }
+
+static const struct field learned_fields[] = {
+    LEARNED(
+        "Share", 'i', 0, "%", share_pct, 1,
+        "Part of the bank's charge current that CCL takes it to carry (CURRENT_SHARING); of a string, what "
+        "each of its packs carries"),
+    LEARNED("Resistance", 'd', 1, "mOhm", resistance_mOhm, 0.3,
+            "Its resistance, from steps of its own current and voltage"),
+    LEARNED("ResistanceDeviation", 'd', 1, "mOhm", deviation_mOhm, 0.3,
+            "How certain that is: one standard deviation"),
+};
+
 enum who { WHO_SERVICE, WHO_NAME, WHO_SERIAL, WHO_STATE, WHO_ALARM, WHO_AGE, WHO_COUNT };
 
 static const struct item_def who_items[WHO_COUNT] = {
@@ -93,6 +111,7 @@ static const struct item_def module_alarm_item = {
 
 enum {
     FIELDS = sizeof fields / sizeof *fields,
+    LEARNED_FIELDS = sizeof learned_fields / sizeof *learned_fields,
     PAGE_PATH_MAX = 80,
     MISSING_LEVEL = 1, /* as the bank says it */
 };
@@ -103,6 +122,8 @@ struct page {
     bool taken;   /* the slot has a pack */
     int who[WHO_COUNT];
     int field[FIELDS];
+    int learned[LEARNED_FIELDS]; /* -1: never known */
+    double learned_shown[LEARNED_FIELDS];
     double shown[FIELDS]; /* numbers as they were before rounding; NAN = not shown */
 };
 
@@ -179,6 +200,7 @@ static bool add_page(struct pages *pages, size_t slot)
         if (page->field[i] < 0)
             return false;
     }
+    memset(page->learned, -1, sizeof page->learned);
     if (slot < PAGES_MODULES_MAX) {
         snprintf(path, sizeof path, "/Diagnostics/Module%zu/Id", slot);
         pages->module[slot].id = add(pages->items, &module_id_item, path, READING_TEXT_MAX);
@@ -334,6 +356,33 @@ void pages_set_values(struct pages *pages, size_t slot, const struct pack *pack,
         set_module(pages, slot, pack);
     if (is_asked_for)
         set_cells(pages, pack);
+}
+
+/* Items for what is known only: without limits that are merged there are no shares, and most of 64 packs
+ * never make a step. */
+void pages_set_learned(struct pages *pages, size_t slot, const struct pages_learned *learned)
+{
+    struct page *page;
+
+    if (slot >= OUTPUTS_PACKS_MAX || !pages->page[slot].used)
+        return;
+    page = &pages->page[slot];
+    for (size_t i = 0; i < LEARNED_FIELDS; i++) {
+        const struct field *field = &learned_fields[i];
+        double number = *(const double *)(const void *)((const char *)learned + field->offset);
+        char path[PAGE_PATH_MAX];
+
+        if (page->learned[i] < 0 && isnan(number))
+            continue;
+        if (page->learned[i] < 0) {
+            snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, field->item.path);
+            page->learned[i] = add(pages->items, &field->item, path, 0);
+            page->learned_shown[i] = NAN;
+        }
+        if (page->learned[i] >= 0)
+            set_coarsely(pages->items, page->learned[i], page->present ? number : NAN, field->step,
+                         &page->learned_shown[i]);
+    }
 }
 
 /* ---- who is looked at ---- */

@@ -43,6 +43,13 @@ bool pages_is_turn(const struct pages *pages, size_t slot, size_t turn);
  * said or answered anything, NAN = not known. */
 void pages_set_values(struct pages *pages, size_t slot, const struct pack *pack, double age_s);
 
+/* What was learned of it: the share of the charge current that it is taken to carry, its resistance and how
+ * certain that is. NAN = not known; the paths are there once it was. */
+struct pages_learned {
+    double share_pct, resistance_mOhm, deviation_mOhm;
+};
+void pages_set_learned(struct pages *pages, size_t slot, const struct pages_learned *learned);
+
 /* /Battery/Request/Id is written: the pack that somebody looks at. It is shown finer, and its cells with
  * it. False when there is no such pack. */
 bool pages_request(struct pages *pages, double id);

@@ -167,6 +167,97 @@ static void when_all_packs_hang_currents_are_0_then_the_name_goes_and_all_comes_
     harness_await_exactly(h, "/System/NrOfModulesOffline", 0);
 }
 
+/* ---- what measures the current ---- */
+
+#define MPPT "com.victronenergy.solarcharger.ttyS7"
+#define FROM_PACKS "Bank current: from the packs"
+
+/* A pack that measures 3 A itself, an MPPT of 20 A, and the sources of the fleet: a Multi and an MPPT of 0 A.
+ */
+static struct world *start_with_sources(struct harness *h, const char *settings)
+{
+    struct world *world;
+
+    harness_pack_add(h, "ttyUSB0", "'/Dc/0/Current': 3.0, '/Dc/0/Power': 156.0");
+    harness_peer(h, "{'cmd': 'add', 'service': '" MPPT "', 'items': {'/DeviceInstance': 290,"
+                    "'/Connected': 1, '/Dc/0/Current': 20.0, '/Dc/0/Voltage': 52.1, '/State': 3}}");
+    world = harness_daemon_start_in_world(h, settings);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Dc/0/Current", 20);
+    assert_int_equal(harness_log_count(h, FROM_PACKS), 0);
+    return world;
+}
+
+static void sources_that_hang_with_their_names_kept_give_way_to_the_packs_until_they_answer(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    fleet_start(h, "--packs 0 --mppts 1 --no-settings --no-system");
+    world = start_with_sources(h, "CURRENT_FROM_VICTRON = True\nSTALE_AFTER = 30\n");
+    kill(fleet.pid, SIGSTOP);
+    world->monotonic_s += 18; /* all are quiet, and asked */
+    harness_watch(h, 2.2);
+    assert_true(harness_number(h, "/Dc/0/Current") == 20);
+    world->monotonic_s += 12;
+    harness_await_exactly(h, "/Dc/0/Current", 3);
+    harness_await_exactly(h, "/Dc/0/Power", 156);
+    harness_await_log(h, FROM_PACKS ", for com.victronenergy.vebus.ttyS4 (it answers nothing) cannot be");
+    harness_watch(h, 2.2);
+    assert_int_equal(harness_log_count(h, FROM_PACKS), 1);
+    kill(fleet.pid, SIGCONT); /* it changes nothing, but answers what it was asked */
+    harness_await_exactly(h, "/Dc/0/Current", 20);
+    assert_int_equal(harness_log_count(h, "Bank current: measured by Victron devices"), 2);
+}
+
+static void chargers_that_rest_all_night_are_no_fault(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    fleet_start(h, "--packs 0 --mppts 1 --no-settings --no-system");
+    world = start_with_sources(h, "CURRENT_FROM_VICTRON = True\nSTALE_AFTER = 30\n");
+    for (int i = 0; i < 4; i++) {
+        world->monotonic_s += 20; /* longer than a half of it, in which they are asked */
+        harness_watch(h, 1.2);
+    }
+    assert_true(harness_number(h, "/Dc/0/Current") == 20);
+    assert_int_equal(harness_log_count(h, FROM_PACKS), 0);
+}
+
+static void a_source_whose_signals_are_lost_tells_its_current_when_it_is_asked(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    fleet_start(h, "--packs 0 --mppts 1 --no-settings --no-system");
+    world = start_with_sources(h, "CURRENT_FROM_VICTRON = True\nSTALE_AFTER = 30\n");
+    harness_peer(h, "{'cmd': 'set', 'service': '" MPPT "', 'items': {'/Dc/0/Current': 7.5},"
+                    "'signal': 'none'}");
+    world->monotonic_s += 16;
+    harness_await_exactly(h, "/Dc/0/Current", 7.5);
+}
+
+static void a_shunt_that_is_the_bank_current_and_hangs_gives_way_too(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    fleet_start(h, "--packs 0 --mppts 0 --shunts 1 --no-settings --no-system"); /* it shows 0 A */
+    harness_pack_add(h, "ttyUSB0", "'/Dc/0/Current': 3.0");
+    world = harness_daemon_start_in_world(h, "SMARTSHUNT_AS_BATTERY_CURRENT = True\nSTALE_AFTER = 30\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Dc/0/Current", 0);
+    kill(fleet.pid, SIGSTOP);
+    world->monotonic_s += 18;
+    harness_watch(h, 2.2);
+    world->monotonic_s += 12;
+    harness_await_exactly(h, "/Dc/0/Current", 3);
+    harness_await_log(h, "com.victronenergy.battery.ttyS20 (it answers nothing) cannot be read");
+    kill(fleet.pid, SIGCONT);
+    harness_await_exactly(h, "/Dc/0/Current", 0);
+}
+
 /* ---- a pack that says what cannot be ---- */
 
 enum { ITEMS_MOST = 400 };
@@ -447,12 +538,22 @@ static void forge(struct harness *h, const char *signal)
                  signal);
 }
 
+/* All but the ages of the packs, which grow. */
+static size_t changes_of_all(struct harness *h)
+{
+    size_t changes = 0;
+    const char *path;
+
+    for (size_t i = 0; (path = harness_path(h, i)); i++)
+        changes += strstr(path, "/Age") ? 0 : harness_changes_seen(h, path);
+    return changes;
+}
+
 static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
 {
     struct harness *h = *state;
     char owner[64];
-    const char *path;
-    size_t changes = 0, changes_after = 0;
+    size_t changes;
 
     harness_settings_add(h, "'" FEED_IN "': 1");
     harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
@@ -462,8 +563,7 @@ static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
     harness_await_aggregate(h);
     harness_watch(h, 1.2);
     snprintf(owner, sizeof owner, "%s", harness_owner(h));
-    for (size_t i = 0; (path = harness_path(h, i)); i++)
-        changes += harness_changes_seen(h, path);
+    changes = changes_of_all(h);
     forge(h,
           "'path': '/', 'member': 'ItemsChanged', 'signature': 'a{sa{sv}}', 'args': [{'/Soc': {'Value': 1}, "
           "'/Info/MaxChargeCurrent': {'Value': 4000}}]");
@@ -482,9 +582,7 @@ static void nobody_can_speak_for_a_pack_or_for_the_bus(void **state)
              "'member': 'NameAcquired', 'signature': 's', 'args': ['" BATTERY("ttyUSB1") "']");
     harness_daemon_sync(h);
     harness_watch(h, 1.2);
-    for (size_t i = 0; (path = harness_path(h, i)); i++)
-        changes_after += harness_changes_seen(h, path);
-    assert_int_equal(changes_after, changes); /* not one value was published anew */
+    assert_int_equal(changes_of_all(h), changes); /* not one value was published anew */
     assert_int_equal(harness_log_count(h, "is lost"), 0);
     expect_never_left(h, owner);
     harness_pack_set(h, "ttyUSB1", "'/Soc': 60"); /* and the owner is still heard */
@@ -526,6 +624,10 @@ int main(void)
         fault_test(a_pack_that_vanishes_for_40_s_takes_nobody_off_the_bus),
         fault_test(a_pack_that_is_stopped_with_its_name_kept_is_lost_after_stale_after),
         fault_test(when_all_packs_hang_currents_are_0_then_the_name_goes_and_all_comes_back),
+        fault_test(sources_that_hang_with_their_names_kept_give_way_to_the_packs_until_they_answer),
+        fault_test(chargers_that_rest_all_night_are_no_fault),
+        fault_test(a_source_whose_signals_are_lost_tells_its_current_when_it_is_asked),
+        fault_test(a_shunt_that_is_the_bank_current_and_hangs_gives_way_too),
         fault_test(whatever_a_pack_says_on_any_path_the_merged_bank_stays_sane),
         fault_test(whatever_a_pack_says_on_any_path_our_own_limits_stay_sane),
         fault_test(a_sum_of_0_v_takes_the_voltage_of_nobody_down),

@@ -1062,6 +1062,29 @@ static void any_answer_is_a_sign_of_life(void **state)
     assert_int_equal(seen->settled, 1);
 }
 
+static bool is_settled_again(void *ctx)
+{
+    const struct seen *seen = ctx;
+
+    return seen->settled > 1;
+}
+
+static void what_it_answers_for_a_wanted_path_is_a_value(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_LEAVES);
+    struct seen *seen;
+
+    monitor_open(fixture);
+    seen = battery_scanned(fixture);
+    assert_int_equal(seen->settled, 1);
+    peer->voltage = 49.25; /* and no signal tells it */
+    monitor_ask(fixture->monitor, monitor_find(fixture->monitor, BATTERY), "/Dc/0/Voltage");
+    await(&fixture->loop, is_settled_again, seen, "the answer");
+    assert_true(seen->last[VOLTAGE].number == 49.25);
+    assert_int_equal(seen->first, 1);
+}
+
 static void a_service_that_is_silent_is_asked_one_question_at_a_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -1392,6 +1415,7 @@ int main(void)
         TEST(a_bus_that_restarts_is_scanned_anew),
         TEST(the_monitor_may_be_freed_while_calls_are_in_flight),
         TEST(any_answer_is_a_sign_of_life),
+        TEST(what_it_answers_for_a_wanted_path_is_a_value),
         TEST(a_service_that_is_silent_is_asked_one_question_at_a_time),
         TEST(a_value_is_written_as_the_type_that_is_asked_for),
         TEST(a_malformed_path_is_never_written),
