@@ -31,11 +31,13 @@ die() {
 
 # ---- what was changed so far, and the way back ----
 
+# What lies beside the program is another's while another has the lock.
 tidy() {
+    [ -n "$locked" ] || return 0
+    rm -rf "$stage" "$old" "$rc.new"
     [ -z "$work" ] || rm -rf "$work"
-    [ -z "$locked" ] || rm -rf "$lock"
-    rm -rf "$stage" "$rc.new"
     [ -z "$made_apps" ] || rmdir "$apps" 2>/dev/null
+    rm -rf "$lock"
     work='' locked=''
 }
 
@@ -74,7 +76,7 @@ roll_back() {
 # Of every way out of the installation, the good one too.
 leave() {
     status=$?
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE
     trap - EXIT
     if [ -z "$finished" ]; then
         [ "$status" -ne 0 ] || status=1
@@ -106,7 +108,11 @@ await() {
 }
 
 is_supervised() { svstat "$1" 2>/dev/null | grep -q ': up\|: down'; }
-is_down() { [ -z "$(pid_of "$1")" ]; }
+# On a full disk supervise cannot write its status: a process that is gone is down all the same.
+is_down() {
+    pid=$(pid_of "$1")
+    [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null
+}
 is_on_bus() { "$program" status >/dev/null 2>&1; }
 is_off_bus() { ! is_on_bus; }
 
@@ -161,7 +167,8 @@ check_sum() {
 }
 
 unpack() {
-    tar -xzf "$1" -C "$work" 2>/dev/null || die "$1 cannot be unpacked: it is no .tar.gz, or cut off"
+    said=$(tar -xzf "$1" -C "$work" 2>&1) || die "$1 cannot be unpacked: it is no .tar.gz, or cut off, or" \
+        "$root/tmp is full: $(echo "$said" | head -n 1)"
     for folder in "$work"/battery-aggregator-*/; do
         from=${folder%/}
     done
@@ -219,6 +226,7 @@ check_venus() {
     for needed in svc svstat sha256sum tar mktemp cmp dd; do
         command -v "$needed" >/dev/null || die "$needed is missing"
     done
+    command -v od >/dev/null || command -v hexdump >/dev/null || die "od is missing, and hexdump"
     [ -d "$root/service" ] || die "there is no /service: daemontools do not run here"
     [ -d "$root/data" ] || die "there is no /data"
     if [ -e "$rc.disabled" ]; then
@@ -308,10 +316,15 @@ take_over_settings() {
     fi
     [ -s "$stage/settings.ini" ] || die "the settings cannot be taken over (see above). Correct them, or begin" \
         "with the defaults: --no-takeover"
-    cp "$stage/settings.ini" "$root/data/battery-aggregator-settings.ini"
-    die "the daemon would not start with these settings (see above). They are in" \
-        "$root/data/battery-aggregator-settings.ini: correct them there and run install.sh again with" \
-        "--settings $root/data/battery-aggregator-settings.ini"
+    to_correct=$root/data/battery-aggregator-settings.ini
+    # From an earlier attempt: somebody may have begun to correct it.
+    if [ -f "$to_correct" ]; then
+        say "$to_correct was there already and is kept; to have it made anew, remove it"
+    else
+        cp "$stage/settings.ini" "$to_correct" || die "cannot write to $root/data: is the disk full?"
+    fi
+    die "the daemon would not start with these settings (see above). They are in $to_correct:" \
+        "correct them there and run install.sh again with --settings $to_correct"
 }
 
 prepare_settings() {
@@ -390,6 +403,12 @@ copy_number() {
 
 # ---- from here on what runs is touched ----
 
+# write_rc COMMAND...: rc.local is what the command prints, read back, or stays as it is.
+write_rc() {
+    { "$@" >"$rc.new" && "$@" | cmp -s - "$rc.new" && [ -s "$rc.new" ] && chmod 755 "$rc.new" &&
+        mv -f "$rc.new" "$rc"; } || die "cannot write $rc: is the disk full?"
+}
+
 # change_rc SED: rc.local with this change, or none of it. The copy for the way back is made once.
 change_rc() {
     if [ -z "$rc_changed" ] && [ -f "$rc" ]; then
@@ -401,8 +420,7 @@ change_rc() {
     else
         cp "$rc" "$work/rc.first" || die "cannot write to $work"
     fi
-    { sed "$1" "$work/rc.first" >"$rc.new" && [ -s "$rc.new" ] && chmod 755 "$rc.new" && mv -f "$rc.new" "$rc"; } ||
-        die "cannot write $rc"
+    write_rc sed "$1" "$work/rc.first"
 }
 
 # Behind the first line: what comes later may end with an exit.
@@ -477,23 +495,32 @@ report() {
         "After a change: $home/restart.sh"
 }
 
+# One at a time. A lock that has no process in it yet is one that another is just taking.
+take_lock() {
+    holder=$(cat "$lock/pid" 2>/dev/null)
+    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+        rm -rf "$lock" # of one that was killed
+    fi
+    if ! mkdir "$lock" 2>/dev/null; then
+        [ -d "$lock" ] || die "cannot write to $root/tmp"
+        die "another install.sh runs (if it does not: rm -r $lock)"
+    fi
+    locked=1
+    echo $$ >"$lock/pid"
+}
+
 begin() {
+    take_lock
     if [ ! -d "$apps" ]; then
         made_apps=1
         mkdir -p "$apps" || die "cannot write to $root/data"
     fi
-    if [ -d "$lock" ] && ! kill -0 "$(cat "$lock/pid" 2>/dev/null)" 2>/dev/null; then
-        rm -rf "$lock" # of one that was killed
-    fi
-    mkdir "$lock" 2>/dev/null || die "another install.sh runs"
-    locked=1
-    echo $$ >"$lock/pid"
     work=$(mktemp -d "$root/tmp/battery-aggregator.XXXXXX") || die "cannot write to $root/tmp"
 }
 
 install_it() {
     trap leave EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'exit 130' INT TERM HUP PIPE
     check_venus
     find_arch
     begin
@@ -506,8 +533,8 @@ install_it() {
     if [ ! -e "$service" ] && ! python_is_here && is_on_bus; then
         die "another program has the name com.victronenergy.battery.aggregate on the bus. Stop it first"
     fi
-    # From here on to the end without a signal half-way.
-    trap '' HUP
+    # From here on to the end, also when the connection is lost and nobody reads what is said.
+    trap '' HUP PIPE
     sync # what is renamed below must be on the disk before
     stop_python
     [ -e "$service" ] || await 20 is_off_bus || die "the name on the bus is not given free"
@@ -541,8 +568,7 @@ pay() {
 remove_rc_line() {
     [ -f "$rc" ] && grep -qxF "$rc_line" "$rc" || return 0
     if grep -vxF "$rc_line" "$rc" | grep -qv '^#!'; then
-        { grep -vxF "$rc_line" "$rc" >"$rc.new" && chmod 755 "$rc.new" && mv -f "$rc.new" "$rc"; } ||
-            die "cannot write $rc: remove the line $rc_line"
+        write_rc grep -vxF "$rc_line" "$rc"
     else
         rm -f "$rc"
     fi
@@ -570,12 +596,17 @@ remove_data() {
 
 uninstall_it() {
     [ -x "$home/battery-aggregator" ] || die "battery-aggregator is not installed"
+    trap tidy EXIT
+    trap 'exit 130' INT TERM
+    trap '' HUP PIPE
+    take_lock
     if [ -e "$service" ]; then
         svc -d "$service"
         await 30 is_down "$service" || die "the daemon does not stop"
     fi
     pay
     remove_service
+    rm -rf "$home/docs" "$home/man" # on a full disk: room for the new rc.local
     remove_rc_line
     remove_data
     say "battery-aggregator is uninstalled. Choose another battery monitor and controlling BMS in the GUI."

@@ -22,8 +22,6 @@ aarch64)
 x86_64)
     debian=amd64 triplet=x86_64-linux-gnu qemu=
     flags='-Os -march=x86-64'
-    # One page less between what is read and what runs.
-    link=-Wl,-z,noseparate-code
     ;;
 all) ;;
 *)

@@ -9,8 +9,8 @@ out=${DIST:-build/dist}
 name=battery-aggregator-$version
 stage=$out/stage
 arches=$(packaging/arch.sh all list)
-# Nothing that nobody calls, no texts that only the documents show, and no tables for unwinding: the debugger finds them in the programs with symbols that stay
-# in build/dist/ARCH/.
+# Nothing that nobody calls, no texts that only the documents show, and no tables for unwinding: the debugger finds
+# them in the programs with symbols that stay in build/dist/ARCH/.
 small='-DNO_MEANINGS -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables'
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH="$epoch_s"
 unset MAKEFLAGS MAKELEVEL MFLAGS || true
@@ -30,7 +30,8 @@ build_program() {
     flags="$(packaging/arch.sh "$1" flags) -g -ffile-prefix-map=$PWD=. $small"
     mkdir -p "$out/$1" "$stage/$name/bin/$1"
     # shellcheck disable=SC2086 # lists of options
-    $compiler $headers $flags -fPIE -Wall -Wextra -Werror -c packaging/no_dl.c -o "$out/$1/no_dl.o"
+    $compiler $headers $flags -fPIE -Wall -Wextra -Werror -c packaging/libuv_unused.c \
+        -o "$out/$1/libuv_unused.o"
     # libuv and inih as Debian built them, without their tables for unwinding.
     for library in libuv_a.a libinih.a; do
         "$triplet-objcopy" --remove-section=.eh_frame --remove-section=.rela.eh_frame \
@@ -38,7 +39,7 @@ build_program() {
     done
     make -s -j"$(nproc)" "BUILD=$out/$1" CC="$compiler" AR="$triplet-ar" CFLAGS="$flags" PACKAGES_CFLAGS="$headers" \
         LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections -Wl,--no-eh-frame-hdr $(packaging/arch.sh "$1" link)" \
-        LIBS="-l:libuv_a.a -l:libinih.a $out/$1/no_dl.o -ldbus-1 -lpthread -lm" \
+        LIBS="$out/$1/libuv_unused.o -l:libuv_a.a -l:libinih.a -ldbus-1 -lpthread -lm" \
         "$out/$1/battery-aggregator" >/dev/null
     "$triplet-strip" --strip-all --remove-section=.comment -o "$stage/$name/bin/$1/battery-aggregator" \
         "$out/$1/battery-aggregator"

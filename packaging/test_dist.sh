@@ -33,11 +33,12 @@ int main(void) { pthread_t t; char b[9]; return pthread_create(&t, 0, f, 0) + (f
     said=$(packaging/check_program.sh aarch64 "$dist/armv7/battery-aggregator" 2>&1) && fail "ARMv7 passed for AArch64"
     echo "$said" | grep -q 'is not for aarch64' || fail "said of the wrong machine: $said"
     echo "$said" | grep -q 'is not stripped' || fail "said of symbols: $said"
+    echo "$said" | grep -q 'bytes, fewer than 400000 are allowed' || fail "said of the size: $said"
     echo 'int uv_version(void); int main(void) { return uv_version() == 0; }' >"$work/uv.c"
     gcc -O2 -s "$work/uv.c" -luv -o "$work/uv"
     said=$(packaging/check_program.sh x86_64 "$work/uv" 2>&1) && fail "a program that needs libuv was let through"
     echo "$said" | grep -q 'needs libuv.so.1' || fail "said of another library: $said"
-    ok "the checker refuses a newer glibc, another machine, another library, symbols"
+    ok "the checker refuses a newer glibc, another machine, another library, symbols, too many bytes"
 }
 
 the_archive_is_whole() {

@@ -27,7 +27,7 @@
 
 #define REJOIN_S 1.0
 
-enum { FLICKER_MS = 250, URGENT_PAUSE_MS = 5 };
+enum { FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5 };
 
 struct daemon {
     const struct daemon_options *options;
@@ -37,6 +37,8 @@ struct daemon {
     uv_timer_t tick;   /* time passes although nothing arrives */
     uv_signal_t sigterm, sigint, sighup;
     bool urgent;         /* a value of the message that is being read makes a limit fall */
+    bool flicker_only;   /* gather waits for nothing but noise */
+    bool untidy;         /* much came or went: memory can be given back */
     uint64_t updated_ms; /* by the loop's clock */
     bool stopping;
 
@@ -83,7 +85,6 @@ static void said_write(struct daemon *daemon, const char *what, int result)
 /* What was counted goes along whenever the file is written. */
 static void save_state(struct daemon *daemon)
 {
-    daemon->state.work = daemon->engine.aggregator.work.memory;
     work_saved(&daemon->engine.aggregator.work, now_s());
     said_write(daemon, "state.ini", state_write(daemon->options->data_directory, &daemon->state));
 }
@@ -289,6 +290,7 @@ static void update(struct daemon *daemon)
     struct calendar today = clock_today(&daemon->clock, now);
 
     daemon->updated_ms = uv_now(&daemon->loop);
+    daemon->flicker_only = false;
     if (!engine_step(engine, now, &today))
         return;
     act_on_feed_in(daemon);
@@ -338,10 +340,19 @@ static void note_ages(struct daemon *daemon)
     }
 }
 
+/* What a scan needed lies between what stays: only asked for does malloc return it. */
+static void tidy(struct daemon *daemon)
+{
+    if (daemon->untidy)
+        malloc_trim(0);
+    daemon->untidy = false;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
 
+    tidy(daemon);
     watch_instance(daemon);
     silence_watch(daemon->monitor, &daemon->engine, now_s(), NULL, NULL);
     note_ages(daemon);
@@ -349,6 +360,8 @@ static void on_tick(uv_timer_t *timer)
     daemon->engine.packs_changed = true;
     report_waiting(&daemon->engine.report, &daemon->engine.devices, engine_packs_needed(&daemon->engine),
                    daemon->shown_instance >= 0);
+    if (daemon->flicker_only)
+        uv_timer_stop(&daemon->gather);
     update(daemon);
 }
 
@@ -363,6 +376,7 @@ static void schedule_within(struct daemon *daemon, uint64_t ms)
 
 static void schedule(struct daemon *daemon)
 {
+    daemon->flicker_only = false;
     schedule_within(daemon, (uint64_t)daemon->engine.config.update_coalesce_ms);
 }
 
@@ -372,7 +386,21 @@ static void schedule_flicker(struct daemon *daemon)
 {
     int coalesce_ms = daemon->engine.config.update_coalesce_ms;
 
+    if (!uv_is_active((uv_handle_t *)&daemon->gather))
+        daemon->flicker_only = true;
     schedule_within(daemon, (uint64_t)(coalesce_ms > FLICKER_MS ? coalesce_ms : FLICKER_MS));
+}
+
+/* To be woken costs more than to calculate (measured: a third of all): what is due soon is done now that a
+ * message has woken us. */
+static void ride_along(struct daemon *daemon)
+{
+    if (daemon->stopping)
+        return;
+    if (uv_timer_get_due_in(&daemon->tick) <= RIDE_MS)
+        uv_timer_start(&daemon->tick, on_tick, 0, uv_timer_get_repeat(&daemon->tick));
+    else if (daemon->flicker_only && uv_timer_get_due_in(&daemon->gather) <= RIDE_MS)
+        uv_timer_start(&daemon->gather, on_gather, 0, 0);
 }
 
 /* ---- what the monitor hears ---- */
@@ -440,8 +468,11 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
     device->heard_s = service->heard_s;
     if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
+    daemon->untidy = daemon->untidy || first;
     if (daemon->urgent && !daemon->stopping)
         hurry(daemon);
+    else
+        ride_along(daemon);
     if (device->role == ROLE_SETTINGS) {
         clock_set_zone(device->settings.time_zone);
         system_settings_instance_changed(&daemon->system_settings, device->settings.class_and_instance);
@@ -465,6 +496,7 @@ static void on_gone(void *ctx, struct monitor_service *service)
     if (device->role == ROLE_SETTINGS)
         system_settings_gone(&daemon->system_settings);
     engine_gone(&daemon->engine, device);
+    daemon->untidy = true;
     service->user = NULL;
     schedule(daemon);
 }
@@ -645,6 +677,7 @@ static void on_hangup(uv_signal_t *handle, int number)
                     "next start",
                     daemon->options->settings_path);
     log_info("Settings are read again from %s", daemon->options->settings_path);
+    daemon->untidy = true;
     uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));
     update(daemon);
 }
@@ -663,12 +696,15 @@ static void say_found(const struct state *state)
              state->feed_in_debt ? "owed to the user" : "not owed");
 }
 
-static void read_state(struct daemon *daemon)
+static bool read_state(struct daemon *daemon)
 {
     char message[512];
-    enum state_finding finding =
-        state_read(daemon->options->data_directory, &daemon->state, message, sizeof message);
+    struct work_memory *work = calloc(1, sizeof *work);
+    enum state_finding finding;
 
+    if (!work)
+        return false;
+    finding = state_read(daemon->options->data_directory, &daemon->state, work, message, sizeof message);
     if (finding != STATE_FOUND)
         log_at(finding == STATE_MISSING ? LOG_INFO : LOG_WARNING, "%s", message);
     say_found(&daemon->state);
@@ -676,8 +712,11 @@ static void read_state(struct daemon *daemon)
     if (daemon->state.learned.usable > 0 &&
         !soc_restore(&daemon->engine.aggregator.soc, &daemon->state.learned))
         log_warning("What was learned about the SoC in state.ini cannot be: it is learned anew");
-    work_init(&daemon->engine.aggregator.work, &daemon->state.work);
+    work_init(&daemon->engine.aggregator.work, work);
+    daemon->state.work = &daemon->engine.aggregator.work.memory;
+    free(work);
     restore_control(daemon);
+    return true;
 }
 
 static bool build(struct daemon *daemon)
@@ -746,8 +785,7 @@ int daemon_run(const struct daemon_options *options)
     daemon->engine.shows_pages = true;
     calibrate_init(&daemon->calibrate, &daemon->engine, on_today, on_calibrated, daemon);
     items_offer(daemon->engine.items, &daemon->calibrate.methods);
-    read_state(daemon);
-    if (!build(daemon))
+    if (!read_state(daemon) || !build(daemon))
         goto out_of_memory;
     start_handles(daemon);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);

@@ -137,31 +137,31 @@ static double sample_of(const struct item_def *def)
 /* What a number looks like as Text. */
 static void print_text(FILE *out, struct items *items, int item)
 {
-    const struct item_def *def = items_def(items, item);
+    const struct item_def def = items_def(items, item);
     char text[ITEMS_TEXT_MAX];
 
-    if (def->type == 's') {
+    if (def.type == 's') {
         fputs("the same", out);
-    } else if (def->names) {
-        print_names(out, def->names);
+    } else if (def.names) {
+        print_names(out, def.names);
     } else {
         if (items_value(items, item).kind == VALUE_INVALID)
-            items_set_number(items, item, sample_of(def));
+            items_set_number(items, item, sample_of(&def));
         fprintf(out, "`%s`", items_text(items, item, text));
     }
 }
 
 static void print_item(FILE *out, struct items *items, int item)
 {
-    const struct item_def *def = items_def(items, item);
-    const char *type = def->type == 's' ? "string" : def->type == 'i' ? "int32" : "double";
+    const struct item_def def = items_def(items, item);
+    const char *type = def.type == 's' ? "string" : def.type == 'i' ? "int32" : "double";
 
     fputs("| `", out);
-    print_path(out, def->path);
-    fprintf(out, "` | %s%s | %s | ", type, def->writable ? ", writable" : "", def->unit ? def->unit : "");
+    print_path(out, def.path);
+    fprintf(out, "` | %s%s | %s | ", type, def.writable ? ", writable" : "", def.unit ? def.unit : "");
     print_text(out, items, item);
     fputs(" | ", out);
-    print_cell(out, def->description);
+    print_cell(out, def.description);
     fputs(" |\n", out);
 }
 

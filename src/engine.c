@@ -10,7 +10,6 @@ enum { SOURCES_MAX = 64 };
 
 bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx)
 {
-    memset(engine, 0, sizeof *engine);
     engine->config = *config;
     engine->all_lost_s = NAN;
     aggregator_init(&engine->aggregator, NAN, NAN);

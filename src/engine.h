@@ -39,7 +39,8 @@ struct engine {
     double all_lost_s;       /* since when no pack is there while we are shown; NAN = not so */
 };
 
-/* Builds the tables and the tree. set and ctx are for writes to our items, see items_new. The aggregator
+/* Builds the tables and the tree in an engine that is all 0 (and large: much of it is touched only by large
+ * banks). set and ctx are for writes to our items, see items_new. The aggregator
  * begins without a stored charge: call aggregator_init for another beginning. False when out of memory;
  * engine_free is due in either case. */
 bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx);

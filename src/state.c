@@ -151,7 +151,8 @@ static int write_with_work(const char *directory, const char *content, const str
     if (!all)
         return -ENOMEM;
     fputs(content, all);
-    state_work_write(all, work);
+    if (work)
+        state_work_write(all, work);
     good = !ferror(all);
     good = fclose(all) == 0 && good;
     result = good ? replace_file(directory, STATE_FILE, text, length) : -ENOMEM;
@@ -175,7 +176,7 @@ int state_write(const char *directory, const struct state *state)
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
     add_number(content, "feed_in_seen_s", state->feed_in_seen_s);
     add_learned(content, state->learned);
-    return write_with_work(directory, content, &state->work);
+    return write_with_work(directory, content, state->work);
 }
 
 /* ---- reading: whatever is found, the start goes on ---- */
@@ -443,8 +444,8 @@ static int take_pair(void *user, const char *section, const char *name, const ch
 {
     struct state_reader *reader = user;
 
-    if (strncmp(section, STATE_WORK_SECTION, strlen(STATE_WORK_SECTION)) == 0 &&
-        !state_work_take(&reader->state->work, section, name, value))
+    if (reader->state->work && strncmp(section, STATE_WORK_SECTION, strlen(STATE_WORK_SECTION)) == 0 &&
+        !state_work_take(reader->state->work, section, name, value))
         reader->spoilt = true;
     if (strcmp(section, STATE_SECTION) == 0 && !take_date(reader->state, name, value) &&
         !take_learned(reader->state, name, value) && !take_number(reader->state, name, value))
@@ -458,7 +459,8 @@ static void take_state_ini(const char *directory, const char *content, size_t le
     struct state_reader reader = {state, false};
     bool parsed = ini_parse_string(content, take_pair, &reader) == 0;
 
-    state_work_end(&state->work);
+    if (state->work)
+        state_work_end(state->work);
     if (parsed && !reader.spoilt && strlen(content) == length && strstr(content, "[" STATE_SECTION "]"))
         return;
     add_spoilt(note, directory, STATE_FILE, *content ? "is spoilt" : "is empty", "what was good is kept");
@@ -490,7 +492,8 @@ static void check_directory(const char *directory, struct note *note)
     add_note(note, STATE_UNREADABLE, directory, what);
 }
 
-enum state_finding state_read(const char *directory, struct state *state, char *message, size_t size)
+enum state_finding state_read(const char *directory, struct state *state, struct work_memory *work,
+                              char *message, size_t size)
 {
     struct note note = {message, size, STATE_FOUND};
 
@@ -500,8 +503,10 @@ enum state_finding state_read(const char *directory, struct state *state, char *
                             .device_instance = -1,
                             .last_balancing_day = CALENDAR_NONE,
                             .balancing_age_days = NAN,
-                            .seen_day = CALENDAR_NONE};
-    work_memory_init(&state->work);
+                            .seen_day = CALENDAR_NONE,
+                            .work = work};
+    if (work)
+        work_memory_init(work);
     check_directory(directory, &note);
     read_charge(directory, state, &note);
     read_state_ini(directory, state, &note);

@@ -26,7 +26,7 @@ struct state {
     double feed_in_held_s; /* how long that lasted already ... */
     double feed_in_seen_s; /* ... at this time of the wall clock, seconds since the epoch; 0 = unknown */
 
-    struct work_memory work; /* what the bank and its packs have done */
+    struct work_memory *work; /* what the bank and its packs have done: the caller's; NULL = left out */
 };
 
 /* What was found, for the log; the state is usable in every case. */
@@ -37,10 +37,12 @@ enum state_finding {
     STATE_UNREADABLE,
 };
 
-/* Reads both files of directory and returns the worst finding. message gets one line with what was not
- * in order and what happens now ("" if fine). A negative charge means "start from the packs' SoC" and
- * reads as NAN. A directory that cannot be written is STATE_UNREADABLE too. */
-enum state_finding state_read(const char *directory, struct state *state, char *message, size_t size);
+/* Reads both files of directory into state, and into work (NULL = left out), and returns the worst finding.
+ * message gets one line with what was not in order and what happens now ("" if fine). A negative charge means
+ * "start from the packs' SoC" and reads as NAN. A directory that cannot be written is STATE_UNREADABLE too.
+ */
+enum state_finding state_read(const char *directory, struct state *state, struct work_memory *work,
+                              char *message, size_t size);
 
 /* Writes `charge` / `state.ini`. 0 or -errno (-ENOMEM, too); on failure the old file stands. A charge of NAN
  * is written as -1. */

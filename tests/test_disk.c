@@ -151,7 +151,7 @@ static int teardown(void **state)
 
 static enum state_finding read_state(struct bench *bench)
 {
-    return state_read(bench->directory, &bench->state, bench->message, sizeof bench->message);
+    return state_read(bench->directory, &bench->state, NULL, bench->message, sizeof bench->message);
 }
 
 static void fail_with(enum call call, int nth, int error)
@@ -275,7 +275,7 @@ static void a_folder_of_too_long_a_name_is_told_and_nothing_is_cut(void **state)
         directory[length] = '\0';
         assert_true(state_write(directory, &after) < 0);
         assert_true(state_write_charge(directory, &after) < 0);
-        assert_int_equal(state_read(directory, &found, bench->message, sizeof bench->message),
+        assert_int_equal(state_read(directory, &found, NULL, bench->message, sizeof bench->message),
                          STATE_UNREADABLE);
         assert_true(isnan(found.charge_Ah));
     }

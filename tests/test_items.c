@@ -453,8 +453,8 @@ static void a_branch_has_what_is_below_it_and_not_what_only_begins_like_it(void 
     add(shelf->items, "/Dc/01/Current", 'd'); /* '1' sorts behind '/' */
     add(shelf->items, "/Dc/0_/Current", 'd');
     assert_int_equal(items_below(shelf->items, "/Dc/0", &first), 2);
-    assert_string_equal(shelf->items->item[shelf->items->sorted[first]].def.path, "/Dc/0/Current");
-    assert_string_equal(shelf->items->item[shelf->items->sorted[first + 1]].def.path, "/Dc/0/Voltage");
+    assert_string_equal(shelf->items->item[shelf->items->sorted[first]].path, "/Dc/0/Current");
+    assert_string_equal(shelf->items->item[shelf->items->sorted[first + 1]].path, "/Dc/0/Voltage");
     assert_int_equal(items_below(shelf->items, "/Dc", &first), 4);
     assert_int_equal(items_below(shelf->items, "/", &first), items_count(shelf->items));
     assert_int_equal(items_below(shelf->items, "/Dc/0/Voltage", &first), 0);

@@ -278,7 +278,7 @@ static void nobody_may_write_but_what_the_user_interface_asks(void **state)
     bench->pack.reading.alarm[ALARM_LOW_SOC] = 0;
     arrive_at(bench, 0, "A");
     for (size_t i = 0; i < items_count(bench->items); i++)
-        assert_int_equal(items_def(bench->items, (int)i)->writable,
+        assert_int_equal(items_def(bench->items, (int)i).writable,
                          (int)i == pages_request_item(bench->pages));
 }
 

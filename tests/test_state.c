@@ -28,6 +28,7 @@ struct bench {
     char directory[64];
     char path[512];
     struct state state;
+    struct work_memory work;
     char message[512];
     enum state_finding finding;
 };
@@ -94,7 +95,8 @@ static bool exists(struct bench *bench, const char *name)
 /* Reads, and sees that what is said is one line of plain text. */
 static void read_state(struct bench *bench)
 {
-    bench->finding = state_read(bench->directory, &bench->state, bench->message, sizeof bench->message);
+    bench->finding =
+        state_read(bench->directory, &bench->state, &bench->work, bench->message, sizeof bench->message);
     for (const char *c = bench->message; *c; c++)
         assert_false(iscntrl((unsigned char)*c));
     assert_int_equal(bench->finding == STATE_FOUND, bench->message[0] == '\0');
@@ -190,43 +192,45 @@ static void expect_work(const struct work_memory *found)
 static void what_the_bank_has_done_survives_whatever_its_packs_are_called(void **state)
 {
     struct bench *bench = *state;
-    static struct state written;
+    static struct work_memory work;
+    const struct state written = {
+        .charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7, .work = &work};
 
-    written = (struct state){.charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7};
-    make_work(&written.work);
+    make_work(&work);
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
     read_state(bench);
     assert_int_equal(bench->finding, STATE_FOUND);
     assert_int_equal(bench->state.device_instance, 7);
-    expect_work(&bench->state.work);
+    expect_work(&bench->work);
 }
 
 static void the_work_of_64_packs_with_the_longest_names_survives(void **state)
 {
     struct bench *bench = *state;
-    static struct state written;
+    static struct work_memory work;
+    const struct state written = {
+        .charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7, .work = &work};
 
-    written = (struct state){.charge_Ah = 1, .charge_capacity_Ah = 560, .device_instance = 7};
-    make_work(&written.work);
-    written.work.packs = WORK_PACKS_MAX;
+    make_work(&work);
+    work.packs = WORK_PACKS_MAX;
     for (size_t i = 0; i < WORK_PACKS_MAX; i++) {
-        written.work.pack[i] = written.work.bank;
-        memset(written.work.pack[i].id, '\xe4', READING_TEXT_MAX - 1);
-        memset(written.work.pack[i].name, '=', READING_TEXT_MAX - 1);
-        written.work.pack[i].id[0] = (char)('0' + i);
-        written.work.pack[i].capacity.count = CAPACITY_SWEEPS_MAX;
+        work.pack[i] = work.bank;
+        memset(work.pack[i].id, '\xe4', READING_TEXT_MAX - 1);
+        memset(work.pack[i].name, '=', READING_TEXT_MAX - 1);
+        work.pack[i].id[0] = (char)('0' + i);
+        work.pack[i].capacity.count = CAPACITY_SWEEPS_MAX;
         for (size_t k = 0; k < CAPACITY_SWEEPS_MAX; k++)
-            written.work.pack[i].capacity.sweep[k] =
+            work.pack[i].capacity.sweep[k] =
                 (struct capacity_sweep){CALENDAR_NONE, 100.0 / 3, 1000.0 / 7, 2.0 / 3, 1e6 / 7};
     }
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
     read_state(bench);
     assert_int_equal(bench->finding, STATE_FOUND);
-    assert_int_equal(bench->state.work.packs, WORK_PACKS_MAX);
-    assert_string_equal(bench->state.work.pack[63].id, written.work.pack[63].id);
-    assert_int_equal(bench->state.work.pack[63].capacity.count, CAPACITY_SWEEPS_MAX);
+    assert_int_equal(bench->work.packs, WORK_PACKS_MAX);
+    assert_string_equal(bench->work.pack[63].id, work.pack[63].id);
+    assert_int_equal(bench->work.pack[63].capacity.count, CAPACITY_SWEEPS_MAX);
 }
 
 static void spoilt_work_is_left_out_and_the_rest_is_kept(void **state)
@@ -277,14 +281,14 @@ static void spoilt_work_is_left_out_and_the_rest_is_kept(void **state)
         if (bench->finding != STATE_SPOILT)
             fail_msg("taken: %s", wrong[i]);
         assert_true(bench->state.feed_in_debt);
-        assert_true(bench->state.work.bank.extreme[WORK_VOLTAGE_MAX].value == 55.5);
-        assert_true(bench->state.work.bank.total.hours == 0 && bench->state.work.packs == 0);
-        assert_int_equal(bench->state.work.bank.capacity.count, 0);
+        assert_true(bench->work.bank.extreme[WORK_VOLTAGE_MAX].value == 55.5);
+        assert_true(bench->work.bank.total.hours == 0 && bench->work.packs == 0);
+        assert_int_equal(bench->work.bank.capacity.count, 0);
     }
     put(bench, "state.ini", "[state]\n[work]\nlater = 17\n[work 1]\nid = A\nlater = 18\n");
     read_state(bench);
     assert_int_equal(bench->finding, STATE_FOUND); /* keys of another version */
-    assert_int_equal(bench->state.work.packs, 1);
+    assert_int_equal(bench->work.packs, 1);
 }
 
 static void what_is_unknown_is_read_back_as_unknown(void **state)
@@ -596,7 +600,8 @@ static void a_folder_that_cannot_be_written_is_told_at_the_start(void **state)
     struct bench *bench = *state;
     const struct state written = {.charge_Ah = 300};
 
-    bench->finding = state_read("/nowhere", &bench->state, bench->message, sizeof bench->message);
+    bench->finding =
+        state_read("/nowhere", &bench->state, &bench->work, bench->message, sizeof bench->message);
     assert_int_equal(bench->finding, STATE_UNREADABLE);
     expect_said(bench, "/nowhere cannot be written (No such file or directory)");
     assert_true(isnan(bench->state.charge_Ah));
@@ -632,7 +637,7 @@ static void a_message_never_runs_over_its_room(void **state)
     char small[24];
 
     memset(small, 'x', sizeof small);
-    assert_int_equal(state_read(bench->directory, &bench->state, small, 8), STATE_MISSING);
+    assert_int_equal(state_read(bench->directory, &bench->state, &bench->work, small, 8), STATE_MISSING);
     assert_int_equal(strlen(small), 7);
     assert_int_equal(small[8], 'x');
 }

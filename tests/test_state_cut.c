@@ -260,7 +260,7 @@ static enum state_finding start_again(struct state *state)
         assert_int_equal(fwrite(power.disk[i].content, 1, power.disk[i].length, file), power.disk[i].length);
         fclose(file);
     }
-    return state_read(power.directory, state, message, sizeof message);
+    return state_read(power.directory, state, NULL, message, sizeof message);
 }
 
 /* ---- the states ---- */

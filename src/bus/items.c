@@ -9,7 +9,14 @@
 
 #include "bus/items_tree.h"
 
-enum { ROOM_FIRST = 128, DECIMALS_MAX = 6, TEXT_TYPE_DECIMALS = 3 };
+enum {
+    ROOM_FIRST = 128,
+    KINDS_AT_ONCE = 32,
+    KINDS_MAX = 65535,
+    PATHS_BLOCK = 4000,
+    DECIMALS_MAX = 6,
+    TEXT_TYPE_DECIMALS = 3,
+};
 
 #define ROUND_DOWN_TOLERANCE 1e-6 /* of the last digit: 52.8 is 52.80 and not 52.79 */
 #define FIXED_POINT_MAX 1e15      /* larger numbers have no decimals anyway */
@@ -27,18 +34,71 @@ struct items *items_new(items_set_fn set, void *ctx)
     return items;
 }
 
-static void item_free(struct item *item)
+/* Paths are many, short and never freed alone. */
+struct item_paths {
+    struct item_paths *before;
+    size_t used, size;
+    char text[];
+};
+
+static const char *keep_path(struct items *items, const char *path)
 {
-    free((char *)item->def.path);
-    free(item->text);
+    size_t length = strlen(path) + 1;
+    struct item_paths *block = items->paths;
+
+    if (!block || block->size - block->used < length) {
+        size_t size = length > PATHS_BLOCK ? length : PATHS_BLOCK;
+
+        block = malloc(sizeof *block + size);
+        if (!block)
+            return NULL;
+        *block = (struct item_paths){.before = items->paths, .size = size};
+        items->paths = block;
+    }
+    block->used += length;
+    return memcpy(block->text + block->used - length, path, length);
+}
+
+/* The kind of these items, a new one if need be; KINDS_MAX when out of memory. */
+static size_t keep_kind(struct items *items, const struct item_def *def)
+{
+    const char *description = def->description ? def->description : "";
+    size_t i = 0;
+
+    for (; i < items->kind_count; i++) {
+        const struct item_kind *kind = &items->kinds[i];
+
+        if (kind->unit == def->unit && kind->names == def->names && kind->description == description)
+            return i;
+    }
+    if (i == KINDS_MAX)
+        return KINDS_MAX;
+    if (i % KINDS_AT_ONCE == 0) {
+        struct item_kind *kinds = realloc(items->kinds, (i + KINDS_AT_ONCE) * sizeof *kinds);
+
+        if (!kinds)
+            return KINDS_MAX;
+        items->kinds = kinds;
+    }
+    items->kinds[items->kind_count++] = (struct item_kind){def->unit, def->names, description};
+    return i;
 }
 
 void items_free(struct items *items)
 {
     if (!items)
         return;
-    for (size_t i = 0; i < items->count; i++)
-        item_free(&items->item[i]);
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->item[i].type == 's')
+            free(items->item[i].text);
+    }
+    while (items->paths) {
+        struct item_paths *before = items->paths->before;
+
+        free(items->paths);
+        items->paths = before;
+    }
+    free(items->kinds);
     free(items->item);
     free(items->sorted);
     free(items->changes);
@@ -69,7 +129,7 @@ static size_t lower_bound(const struct items *items, const char *path)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (strcmp(items->item[items->sorted[middle]].def.path, path) < 0)
+        if (strcmp(items->item[items->sorted[middle]].path, path) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -90,7 +150,7 @@ size_t items_below(const struct items *items, const char *node, size_t *first)
         strcpy(prefix + length++, "/");
     *first = lower_bound(items, prefix);
     while (*first + count < items->count &&
-           strncmp(items->item[items->sorted[*first + count]].def.path, prefix, length) == 0)
+           strncmp(items->item[items->sorted[*first + count]].path, prefix, length) == 0)
         count++;
     return count;
 }
@@ -99,7 +159,7 @@ int items_find(const struct items *items, const char *path)
 {
     size_t at = lower_bound(items, path);
 
-    if (at == items->count || strcmp(items->item[items->sorted[at]].def.path, path) != 0)
+    if (at == items->count || strcmp(items->item[items->sorted[at]].path, path) != 0)
         return -1;
     return items->sorted[at];
 }
@@ -142,9 +202,41 @@ static bool is_free(const struct items *items, const char *path)
     return true;
 }
 
-int items_add(struct items *items, const struct item_def *def)
+/* A fresh value of that type, invalid. False when out of memory; the item is as it was then. */
+static bool give_type(struct item *item, char type, unsigned char room)
 {
-    struct item item = {.def = *def, .number = NAN};
+    char *text = type == 's' ? calloc(1, room) : NULL;
+
+    if (type == 's' && !text)
+        return false;
+    item->type = type;
+    item->room = room;
+    if (type == 's')
+        item->text = text;
+    else
+        item->number = NAN;
+    return true;
+}
+
+static bool make_item(struct items *items, const struct item_def *def, size_t room, struct item *item)
+{
+    size_t kind = keep_kind(items, def);
+
+    if (kind == KINDS_MAX || !give_type(item, def->type, (unsigned char)room))
+        return false;
+    item->kind = (unsigned short)kind;
+    item->decimals = def->decimals;
+    item->rounds_down = def->rounding == ROUND_DOWN;
+    item->writable = def->writable;
+    item->path = keep_path(items, def->path);
+    if (!item->path && item->type == 's')
+        free(item->text);
+    return item->path != NULL;
+}
+
+int items_add_short(struct items *items, const struct item_def *def, size_t room)
+{
+    struct item item = {0};
     size_t at;
 
     if (!is_path(def->path) || !is_free(items, def->path) || def->decimals < 0 ||
@@ -152,13 +244,8 @@ int items_add(struct items *items, const struct item_def *def)
         return -1;
     if (items->count == items->room && !grow(items))
         return -1;
-    item.def.path = strdup(def->path);
-    item.def.description = def->description ? def->description : "";
-    item.text = def->type == 's' ? calloc(1, ITEMS_TEXT_MAX) : NULL;
-    if (!item.def.path || (def->type == 's' && !item.text)) {
-        item_free(&item);
+    if (!make_item(items, def, room, &item))
         return -1;
-    }
     at = lower_bound(items, def->path);
     memmove(&items->sorted[at + 1], &items->sorted[at], (items->count - at) * sizeof *items->sorted);
     items->sorted[at] = (int)items->count;
@@ -166,19 +253,24 @@ int items_add(struct items *items, const struct item_def *def)
     return (int)items->count++;
 }
 
+int items_add(struct items *items, const struct item_def *def)
+{
+    return items_add_short(items, def, ITEMS_TEXT_MAX);
+}
+
 bool items_set_type(struct items *items, int index, char type)
 {
     struct item *item = &items->item[index];
+    char *text = item->type == 's' ? item->text : NULL;
 
-    if (type == 's' && !item->text)
-        item->text = calloc(1, ITEMS_TEXT_MAX);
-    if (type == 's' && !item->text)
+    if (type == item->type)
+        return true;
+    items_set_invalid(items, index);
+    if (type == 'd' && item->type == 's')
+        item->decimals = TEXT_TYPE_DECIMALS; /* a text has none of its own */
+    if (!give_type(item, type, ITEMS_TEXT_MAX))
         return false;
-    if (type != item->def.type)
-        items_set_invalid(items, index);
-    if (type == 'd' && item->def.type == 's')
-        item->def.decimals = TEXT_TYPE_DECIMALS; /* a text has none of its own */
-    item->def.type = type;
+    free(text);
     return true;
 }
 
@@ -189,12 +281,24 @@ size_t items_count(const struct items *items)
 
 const char *items_path(const struct items *items, int item)
 {
-    return items->item[item].def.path;
+    return items->item[item].path;
 }
 
-const struct item_def *items_def(const struct items *items, int item)
+struct item_def items_def(const struct items *items, int index)
 {
-    return &items->item[item].def;
+    const struct item *item = &items->item[index];
+    const struct item_kind *kind = &items->kinds[item->kind];
+
+    return (struct item_def){
+        .path = item->path,
+        .type = item->type,
+        .decimals = item->decimals,
+        .rounding = item->rounds_down ? ROUND_DOWN : ROUND_NEAREST,
+        .unit = kind->unit,
+        .names = kind->names,
+        .description = kind->description,
+        .writable = item->writable,
+    };
 }
 
 /* ---- values ---- */
@@ -214,15 +318,20 @@ static double power_of_ten(int exponent)
     return powers[exponent];
 }
 
-static double round_to(const struct item_def *def, double number)
+static int decimals_of(const struct item *item)
 {
-    int decimals = def->type == 'i' ? 0 : def->decimals;
+    return item->type == 'i' ? 0 : item->decimals;
+}
+
+static double round_to(const struct item *item, double number)
+{
+    int decimals = decimals_of(item);
     double scaled = number * power_of_ten(decimals);
     double rounded;
 
     if (fabs(scaled) >= FIXED_POINT_MAX)
         return number;
-    rounded = def->rounding == ROUND_DOWN ? floor(scaled + ROUND_DOWN_TOLERANCE) : round(scaled);
+    rounded = item->rounds_down ? floor(scaled + ROUND_DOWN_TOLERANCE) : round(scaled);
     return rounded / power_of_ten(decimals) + 0.0; /* -0 becomes 0 */
 }
 
@@ -230,12 +339,12 @@ void items_set_number(struct items *items, int index, double number)
 {
     struct item *item = &items->item[index];
 
-    if (!isfinite(number) || item->def.type == 's') {
+    if (!isfinite(number) || item->type == 's') {
         items_set_invalid(items, index);
         return;
     }
-    number = round_to(&item->def, number);
-    if (item->def.type == 'i')
+    number = round_to(item, number);
+    if (item->type == 'i')
         number = fmin(fmax(number, INT32_MIN), INT32_MAX);
     if (item->known && number == item->number)
         return;
@@ -297,11 +406,11 @@ void items_set_text(struct items *items, int index, const char *text)
     struct item *item = &items->item[index];
     char copy[ITEMS_TEXT_MAX];
 
-    if (!text || item->def.type != 's') {
+    if (!text || item->type != 's') {
         items_set_invalid(items, index);
         return;
     }
-    copy_text(copy, sizeof copy, text);
+    copy_text(copy, item->room, text);
     if (item->known && strcmp(copy, item->text) == 0)
         return;
     item->known = true;
@@ -325,7 +434,7 @@ struct value items_value(const struct items *items, int index)
 
     if (!item->known)
         return value_invalid();
-    return item->def.type == 's' ? value_text(item->text) : value_number(item->number);
+    return item->type == 's' ? value_text(item->text) : value_number(item->number);
 }
 
 /* ---- text for a person ---- */
@@ -355,13 +464,13 @@ static void number_text(char *buf, double number, int decimals)
 }
 
 /* The name of an enumerated value, NULL when it has none. */
-static const char *value_name(const struct item *item)
+static const char *value_name(const char *const *names, double number)
 {
-    if (!item->def.names || item->number < 0)
+    if (!names || number < 0)
         return NULL;
-    for (int i = 0; item->def.names[i]; i++) {
-        if (i == item->number)
-            return item->def.names[i];
+    for (int i = 0; names[i]; i++) {
+        if (i == number)
+            return names[i];
     }
     return NULL;
 }
@@ -369,20 +478,21 @@ static const char *value_name(const struct item *item)
 const char *items_text(const struct items *items, int index, char *buf)
 {
     const struct item *item = &items->item[index];
+    const struct item_kind *kind = &items->kinds[item->kind];
     const char *name;
 
     if (!item->known)
         return strcpy(buf, invalid_text);
-    if (item->def.type == 's')
+    if (item->type == 's')
         return strcpy(buf, item->text);
-    name = value_name(item);
+    name = value_name(kind->names, item->number);
     if (name) {
         snprintf(buf, ITEMS_TEXT_MAX, "%s", name);
         return buf;
     }
-    number_text(buf, item->number, item->def.type == 'i' ? 0 : item->def.decimals);
-    if (item->def.unit)
-        strncat(buf, item->def.unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
+    number_text(buf, item->number, decimals_of(item));
+    if (kind->unit)
+        strncat(buf, kind->unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
     return buf;
 }
 
@@ -391,8 +501,8 @@ const char *items_number(const struct items *items, int index, char *buf)
     const struct item *item = &items->item[index];
 
     *buf = '\0';
-    if (item->known && item->def.type != 's')
-        number_text(buf, item->number, item->def.type == 'i' ? 0 : item->def.decimals);
+    if (item->known && item->type != 's')
+        number_text(buf, item->number, decimals_of(item));
     return buf;
 }
 

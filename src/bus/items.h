@@ -43,6 +43,9 @@ void items_offer(struct items *items, const struct methods *methods);
  * invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
  * an inner node) or malformed. */
 int items_add(struct items *items, const struct item_def *def);
+/* The same for an 's' that needs no more than room bytes, with its NUL (2..ITEMS_TEXT_MAX): what is longer is
+ * cut there. */
+int items_add_short(struct items *items, const struct item_def *def, size_t room);
 int items_find(const struct items *items, const char *path); /* -1 = none */
 size_t items_count(const struct items *items);
 
@@ -54,7 +57,7 @@ void items_set_invalid(struct items *items, int item);
 /* What is shown. */
 struct value items_value(const struct items *items, int item);
 const char *items_path(const struct items *items, int item);
-const struct item_def *items_def(const struct items *items, int item);
+struct item_def items_def(const struct items *items, int item);
 /* Text for a person ("52.91V", "---"); buf must hold ITEMS_TEXT_MAX. Returns buf. */
 const char *items_text(const struct items *items, int item, char *buf);
 

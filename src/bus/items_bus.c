@@ -34,7 +34,7 @@ static bool append_value(DBusMessageIter *iter, const struct items *items, int i
 {
     struct value value = items_value(items, item);
 
-    return value_append(iter, items->item[item].def.type, &value);
+    return value_append(iter, items->item[item].type, &value);
 }
 
 static bool append_text(DBusMessageIter *iter, const struct items *items, int item)
@@ -170,7 +170,7 @@ static void get_items(struct request *request)
 static void get_description(struct request *request)
 {
     DBusMessageIter iter;
-    const char *description = request->item >= 0 ? request->items->item[request->item].def.description : "";
+    const char *description = request->item >= 0 ? items_def(request->items, request->item).description : "";
 
     end_reply(request, begin_reply(request, &iter) &&
                            dbus_message_iter_append_basic(&iter, DBUS_TYPE_STRING, &description));
@@ -202,15 +202,15 @@ static bool is_shown_already(const struct items *items, int item, const struct v
 
 static dbus_int32_t set_item(struct items *items, int item, DBusMessage *call)
 {
-    const struct item_def *def = &items->item[item].def;
+    const struct item *set = &items->item[item];
     DBusMessageIter iter;
     struct value value;
 
-    if (!def->writable || !items->set)
+    if (!set->writable || !items->set)
         return SET_NOT_WRITABLE;
     dbus_message_iter_init(call, &iter);
     value_read(&iter, &value);
-    if (!coerce(def->type, &value))
+    if (!coerce(set->type, &value))
         return SET_REFUSED;
     if (is_shown_already(items, item, &value))
         return SET_ACCEPTED;

@@ -5,13 +5,31 @@
 
 #include "bus/items.h"
 
-struct item {
-    struct item_def def; /* the path is our own copy */
-    bool known;
-    bool changed; /* since the last publication */
-    double number;
-    char *text; /* ITEMS_TEXT_MAX bytes, of an 's' */
+/* What many items have in common. */
+struct item_kind {
+    const char *unit;
+    const char *const *names;
+    const char *description;
 };
+
+/* With 64 packs there are some 1,500 of them. */
+struct item {
+    const char *path; /* in the tree's paths */
+    union {
+        double number;
+        char *text; /* of an 's': room bytes */
+    };
+    unsigned short kind; /* in the tree's kinds */
+    unsigned char room;
+    char type;
+    signed char decimals;
+    bool rounds_down : 1;
+    bool writable : 1;
+    bool known : 1;
+    bool changed : 1; /* since the last publication */
+};
+
+struct item_paths;
 
 struct items {
     items_set_fn set;
@@ -21,6 +39,9 @@ struct items {
     int *sorted;                   /* the same, by path */
     int *changes;                  /* those that changed, in the order they did */
     size_t count, room, change_count;
+    struct item_kind *kinds;
+    size_t kind_count;
+    struct item_paths *paths; /* the newest block of them */
 };
 
 /* Gives an item another type; its value is invalid then. For the simulated devices, whose values may be

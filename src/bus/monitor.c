@@ -25,10 +25,10 @@ struct service {
     struct scan *scan; /* NULL between two */
     uv_timer_t retry;
     uint64_t retry_ms;
-    bool silent; /* the client knows */
-    bool asked;  /* for a sign of life, no answer yet */
-    char name[NAME_SIZE];
-    char owner[NAME_SIZE];
+    bool silent;              /* the client knows */
+    bool asked;               /* for a sign of life, no answer yet */
+    const char *name, *owner; /* in texts */
+    char texts[];
 };
 
 /* A call that may outlive the service or the monitor that made it. */
@@ -172,16 +172,17 @@ static void service_leave(struct service *service)
 static struct service *service_new(struct monitor *monitor, const char *name, const char *owner,
                                    const struct paths *paths)
 {
-    struct service *service = calloc(1, sizeof *service);
+    size_t size = strlen(name) + 1;
+    struct service *service = calloc(1, sizeof *service + size + strlen(owner) + 1);
 
     if (!service)
         return NULL;
+    service->name = strcpy(service->texts, name);
+    service->owner = strcpy(service->texts + size, owner);
     service->monitor = monitor;
     service->retry_ms = MONITOR_RETRY_MIN_MS;
     service->retry.data = service;
     uv_timer_init(monitor->loop, &service->retry);
-    snprintf(service->name, sizeof service->name, "%s", name);
-    snprintf(service->owner, sizeof service->owner, "%s", owner);
     service->seen = (struct monitor_service){
         .name = service->name, .owner = service->owner, .paths = paths, .heard_s = NAN};
     return service;

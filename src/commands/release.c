@@ -37,13 +37,14 @@ static const char *pay(DBusConnection *connection)
 int command_release(const struct command_arguments *arguments)
 {
     char message[512];
+    struct work_memory work;
     struct state state;
     enum state_finding finding;
     DBusConnection *connection;
     const char *unpaid;
     int result;
 
-    finding = state_read(arguments->data_directory, &state, message, sizeof message);
+    finding = state_read(arguments->data_directory, &state, &work, message, sizeof message);
     if (finding != STATE_FOUND)
         fprintf(stderr, "battery-aggregator: %s\n", message);
     if (!state.feed_in_debt) {

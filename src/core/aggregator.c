@@ -24,7 +24,9 @@ static bool is_learned(const struct config *config)
 
 void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah)
 {
-    memset(aggregator, 0, sizeof *aggregator);
+    memset(aggregator, 0, offsetof(struct aggregator, work));
+    memset(&aggregator->packs_tell, 0,
+           offsetof(struct aggregator, string) - offsetof(struct aggregator, packs_tell));
     charge_init(&aggregator->charge, charge_Ah);
     soc_init(&aggregator->soc, SOC_EFFICIENCY);
     control_init(&aggregator->control);
@@ -422,6 +424,8 @@ static void find_branches(struct aggregator *aggregator, const struct config *co
         size_t count = members_of(shape, s, in, members);
         struct series *string = &aggregator->string[s];
 
+        if (s == aggregator->strings)
+            series_clear(&aggregator->string[aggregator->strings++]);
         if (count == 0 || count < shape->string[s].count) {
             string->pack.in_series = false;
             continue;

@@ -82,14 +82,15 @@ struct aggregator {
     bool counting;                         /* the counter has begun */
     double saved_charge_Ah;                /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
-    struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
-    struct limits last;    /* those of the last step */
-    size_t missing_before; /* in the last step */
-    size_t packs_before;   /* in the last step */
-    double packs_change_s; /* when their number changed */
-    double low_voltage_V;  /* as last shown */
+    struct limits last;                      /* those of the last step */
+    size_t missing_before;                   /* in the last step */
+    size_t packs_before;                     /* in the last step */
+    double packs_change_s;                   /* when their number changed */
+    double low_voltage_V;                    /* as last shown */
+    size_t strings;                          /* of the following, those that are begun */
+    struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them; last: most banks have none */
 };
 
 /* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */

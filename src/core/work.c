@@ -44,7 +44,7 @@ static void init_meter(struct work_meter *meter)
 
 void work_memory_init(struct work_memory *memory)
 {
-    memset(memory, 0, sizeof *memory);
+    memset(memory, 0, offsetof(struct work_memory, pack));
     memory->since_day = memory->full_day = CALENDAR_NONE;
     memory->full_age_s = NAN;
     work_record_init(&memory->bank);
@@ -57,13 +57,14 @@ static void clear_history(struct work_history *history)
 
 void work_init(struct work *work, const struct work_memory *memory)
 {
-    memset(work, 0, sizeof *work);
+    memset(work, 0, offsetof(struct work, pack));
     if (memory)
-        work->memory = *memory;
+        memcpy(&work->memory, memory,
+               offsetof(struct work_memory, pack) + memory->packs * sizeof *memory->pack);
     else
         work_memory_init(&work->memory);
     init_meter(&work->bank);
-    for (size_t i = 0; i < WORK_PACKS_MAX; i++)
+    for (size_t i = 0; i < work->memory.packs; i++)
         init_meter(&work->pack[i]);
     clear_history(&work->history);
     work->last_s = work->packs_s = work->shown_s = work->saved_s = NAN;

@@ -47,7 +47,7 @@ struct work_memory {
     double full_age_s; /* since then, by our own count; NAN = never seen */
     struct work_record bank;
     size_t packs;
-    struct work_record pack[WORK_PACKS_MAX];
+    struct work_record pack[WORK_PACKS_MAX]; /* last: nobody touches those that are not used */
 };
 
 /* What is measured on the way, of the bank or of a pack. */
@@ -73,8 +73,7 @@ struct work_history {
 };
 
 struct work {
-    struct work_memory memory;
-    struct work_meter bank, pack[WORK_PACKS_MAX];
+    struct work_meter bank;
     struct work_history history;
     double last_s, packs_s, shown_s;
     double full_s;            /* how long it looks full, with little current going in */
@@ -83,6 +82,8 @@ struct work {
     unsigned sweeps;          /* of the bank, that were kept since the start: for the log */
     bool news;                /* worth saving soon: a sweep, or the beginning */
     bool changed;             /* an extreme moved since it was saved */
+    struct work_meter pack[WORK_PACKS_MAX];
+    struct work_memory memory; /* pack by pack as the meters; last, as there */
 };
 
 struct work_input {

@@ -42,14 +42,15 @@ static void reading_clear(struct device *device)
 
 struct device *devices_add(struct devices *devices, const char *service, enum device_class device_class)
 {
+    size_t length = strnlen(service, DEVICE_SERVICE_MAX - 1);
     struct device *device;
 
     if (devices->count == DEVICES_MAX)
         return NULL;
-    device = calloc(1, sizeof *device);
+    device = calloc(1, sizeof *device + length + 1);
     if (!device)
         return NULL;
-    snprintf(device->service, sizeof device->service, "%s", service);
+    memcpy(device->service, service, length);
     device->device_class = device_class;
     device->heard_s = NAN;
     reading_clear(device);

@@ -38,7 +38,6 @@ const char *device_role_name(enum device_role role);
 enum device_naming { NAMED_NOT, NAMED_PACK, NAMED_IGNORED };
 
 struct device {
-    char service[DEVICE_SERVICE_MAX];
     enum device_class device_class;
     enum device_role role;
     bool scanned; /* has said all it has at least once */
@@ -67,7 +66,8 @@ struct device {
     struct device_shunt_state {
         bool missing, said;
         double since_s;
-    } shunt_state; /* whether its shunt can be read, for the log */
+    } shunt_state;  /* whether its shunt can be read, for the log */
+    char service[]; /* its name on the bus, less than DEVICE_SERVICE_MAX bytes */
 };
 
 struct devices {

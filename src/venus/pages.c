@@ -121,12 +121,13 @@ struct pages {
     struct module module[PAGES_MODULES_MAX];
 };
 
-static int add(struct items *items, const struct item_def *like, const char *path)
+/* room: of a text. */
+static int add(struct items *items, const struct item_def *like, const char *path, size_t room)
 {
     struct item_def def = *like;
 
     def.path = path;
-    return items_add(items, &def);
+    return items_add_short(items, &def, room);
 }
 
 struct pages *pages_new(struct items *items)
@@ -166,20 +167,21 @@ static bool add_page(struct pages *pages, size_t slot)
 
     for (int i = 0; i < WHO_COUNT; i++) {
         snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, who_items[i].path);
-        page->who[i] = add(pages->items, &who_items[i], path);
+        page->who[i] =
+            add(pages->items, &who_items[i], path, i == WHO_SERVICE ? ITEMS_TEXT_MAX : READING_TEXT_MAX);
         if (page->who[i] < 0)
             return false;
     }
     for (size_t i = 0; i < FIELDS; i++) {
         snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, fields[i].item.path);
-        page->field[i] = add(pages->items, &fields[i].item, path);
+        page->field[i] = add(pages->items, &fields[i].item, path, READING_TEXT_MAX);
         page->shown[i] = NAN;
         if (page->field[i] < 0)
             return false;
     }
     if (slot < PAGES_MODULES_MAX) {
         snprintf(path, sizeof path, "/Diagnostics/Module%zu/Id", slot);
-        pages->module[slot].id = add(pages->items, &module_id_item, path);
+        pages->module[slot].id = add(pages->items, &module_id_item, path, READING_TEXT_MAX);
     }
     return true;
 }
@@ -273,7 +275,7 @@ static void set_module_alarm(struct pages *pages, size_t slot, enum alarm alarm,
         return;
     if (*item < 0) {
         snprintf(path, sizeof path, "/Diagnostics/Module%zu/Alarms/%s", slot, alarm_name(alarm));
-        *item = add(pages->items, &module_alarm_item, path);
+        *item = add(pages->items, &module_alarm_item, path, 0);
     }
     if (*item >= 0)
         items_set_number(pages->items, *item, level);
@@ -305,7 +307,7 @@ static void set_cells(struct pages *pages, const struct pack *pack)
             pages->cell[i] = items_find(pages->items, path);
             pages->cell_shown_V[i] = NAN;
             if (pages->cell[i] < 0)
-                pages->cell[i] = add(pages->items, &cell_item, path);
+                pages->cell[i] = add(pages->items, &cell_item, path, 0);
         }
         if (pages->cell[i] >= 0)
             set_coarsely(pages->items, pages->cell[i], voltage_V, CELL_STEP_V, &pages->cell_shown_V[i]);

@@ -39,6 +39,7 @@ TARGET_V, MOST_A = 3.45, 150
 
 COMMON = """[all]
 STALE_AFTER = 4
+LOST_GRACE = 60
 MAX_CHARGE_CURRENT = %d
 MAX_DISCHARGE_CURRENT = %d
 FEED_IN_MIN_HOLD = 0
@@ -79,10 +80,9 @@ class Soak:
         return child
 
     def begin(self):
-        self.spawn(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--address=" + self.address],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not os.path.exists(self.folder + "/bus"):
-            time.sleep(0.01)
+        bus = self.spawn(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
+                          "--address=" + self.address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        bus.stdout.readline()  # it listens
         DBusGMainLoop(set_as_default=True)
         self.system = peer.SettingsService(self.address, {FEED_IN: 1, "/Settings/System/TimeZone": "UTC"})
         self.stranger = dbus.bus.BusConnection(self.address)

@@ -59,7 +59,7 @@ static long number_from(const char *name, long otherwise)
 static void read_kept(struct harness *h, struct state *kept)
 {
     char message[512];
-    enum state_finding finding = state_read(harness_data_directory(h), kept, message, sizeof message);
+    enum state_finding finding = state_read(harness_data_directory(h), kept, NULL, message, sizeof message);
 
     if (finding != STATE_FOUND && finding != STATE_MISSING)
         harness_fail(h, __FILE__, __LINE__, "after the kill: %s", message);

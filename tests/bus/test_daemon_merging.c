@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "harness.h"
 
@@ -480,6 +481,37 @@ static void only_what_changed_is_sent_in_one_message(void **state)
     assert_int_equal(harness_updates_seen(h), updates + 1);
 }
 
+static double monotonic_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Twice a second at the most, and with what the tick shows once a second. */
+static void noise_is_published_seldom_and_its_last_value_is_not_lost(void **state)
+{
+    struct harness *h = *state;
+    size_t updates;
+    double begin_s;
+
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start(h, "");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Soc", 50);
+    updates = harness_updates_seen(h);
+    begin_s = monotonic_s();
+    for (int i = 1; i <= 100; i++) {
+        char voltage[64];
+
+        snprintf(voltage, sizeof voltage, "'/Dc/0/Voltage': %.2f", 52.8 + 0.01 * (i % 3));
+        harness_pack_set(h, "ttyUSB0", voltage);
+    }
+    harness_await_exactly(h, "/Dc/0/Voltage", 52.81);
+    assert_true((double)(harness_updates_seen(h) - updates) <= 4 * (monotonic_s() - begin_s) + 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +533,7 @@ int main(void)
         harness_test(the_bank_current_is_what_multi_and_mppts_measure_when_told_so),
         harness_test(every_cell_is_published_under_its_pack_s_name_when_told_so),
         harness_test(only_what_changed_is_sent_in_one_message),
+        harness_test(noise_is_published_seldom_and_its_last_value_is_not_lost),
     };
 
     return harness_run(tests);

@@ -127,10 +127,11 @@ static bool is_same(double a, double b, double tolerance)
 static void check_written(const struct state *state)
 {
     char message[MESSAGE_MAX];
+    static struct work_memory work;
     struct state again;
 
     REQUIRE(state_write_charge(folder(), state) == 0 && state_write(folder(), state) == 0);
-    REQUIRE(state_read(folder(), &again, message, sizeof message) == STATE_FOUND);
+    REQUIRE(state_read(folder(), &again, &work, message, sizeof message) == STATE_FOUND);
     REQUIRE(is_same(state->charge_Ah, again.charge_Ah, 0.0005));
     REQUIRE(is_same(state->charge_capacity_Ah, again.charge_capacity_Ah, 1e-3));
     REQUIRE(state->device_instance == again.device_instance);
@@ -164,11 +165,12 @@ void fuzz_state(const uint8_t *data, size_t size)
 {
     enum state_finding finding;
     char message[MESSAGE_MAX];
+    static struct work_memory work;
     struct state state;
 
     clear();
     put_files((const char *)data, (const char *)data + size);
-    finding = state_read(folder(), &state, message, sizeof message);
+    finding = state_read(folder(), &state, &work, message, sizeof message);
     outcome_check_line(message);
     REQUIRE((finding == STATE_FOUND) == (*message == '\0'));
     check_read(&state);

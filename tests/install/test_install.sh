@@ -168,7 +168,11 @@ part_upgrade() {
     svc -u "$(service battery-aggregator)"
     until_true "the aggregate is on the bus" on_bus
     pid=$(pid_of battery-aggregator)
-    installs "$one/install.sh" "$two.tar.gz"
+    mkdir "$tmp/a stick"
+    cp "$two.tar.gz" "$tmp/a stick/the release.tar.gz"
+    cp "$two.tar.gz.sha256" "$tmp/a stick/the release.tar.gz.sha256"
+    cp "$one/install.sh" "$tmp/a stick"
+    installs "$tmp/a stick/install.sh" "$tmp/a stick/the release.tar.gz"
     expect_installed
     another_pid "$pid" || fail "it was not restarted"
     same "$tmp/settings.ini" "$(app settings.ini)"
@@ -277,6 +281,18 @@ part_spoilt() {
     same "$tmp/program" "$(app battery-aggregator)"
     same "$one/README.md" "$(app README.md)"
     expect_installed
+
+    say "the same when nobody reads any more what is said"
+    venus sh -c "sh $crasher/install.sh 2>&1 | sed '/for $native/q'" || fail "the reader failed"
+    same "$tmp/program" "$(app battery-aggregator)"
+    expect_installed
+    say "nobody reads from the first word on: nothing is changed, nothing is left"
+    picture >"$tmp/before"
+    mkfifo "$tmp/unread"
+    if venus sh -c "exec 3<>$tmp/unread 4>$tmp/unread 3>&-; sh $two/install.sh >&4 2>&1"; then fail "installed"; fi
+    picture >"$tmp/after"
+    diff "$tmp/before" "$tmp/after" || fail "files were changed"
+    [ -z "$(ls "$ROOT/tmp")" ] || fail "temporary files are left"
     end_root
 
     say "the same at the first install: nothing is left"
@@ -358,6 +374,16 @@ part_full_disk() {
         expect_refused "disk full" sh "$two/install.sh"
     done
     [ -z "$mounted" ] || until_it_fits
+
+    say "it can be uninstalled from a full disk, and rc.local of others is whole"
+    { cat "$ROOT/data/rc.local" && yes "# of others" | head -n 1000; } >"$tmp/rc.local"
+    cp "$tmp/rc.local" "$ROOT/data/rc.local"
+    fill_data
+    venus sh "$(app install.sh)" --uninstall || fail "not uninstalled"
+    grep -vF battery-aggregator "$tmp/rc.local" | diff - "$ROOT/data/rc.local" >/dev/null || fail "rc.local of others changed"
+    [ ! -e "$(app battery-aggregator)" ] || fail "the program is left"
+
+    [ -z "$mounted" ] || full_tmp
     end_root umount_data
 
     say "the same at the first install"
@@ -368,6 +394,15 @@ part_full_disk() {
     [ ! -e "$(app .)" ] || fail "a half installation is left"
     [ -z "$mounted" ] || until_it_fits
     end_root umount_data
+}
+
+full_tmp() {
+    say "a full /tmp is told"
+    rmdir "$ROOT/tmp"
+    mkdir "$ROOT/data/tmp"
+    ln -s data/tmp "$ROOT/tmp"
+    fill_data
+    expect_refused "tmp is full.*No space left" sh "$two/install.sh" "$two.tar.gz"
 }
 
 # A little more room each time, so that it fails at each step, also at those that touch what runs.
@@ -447,7 +482,17 @@ part_arch() {
     "$here/elf_header.sh" "$ROOT/bin/sh" 001 076 000
     expect_refused "no program for this processor" ash "$one/install.sh"
 
+    say "without a tool to look into it: said by its name"
+    ln -sf busybox "$ROOT/bin/sh"
+    cp "$ROOT/bin/busybox" "$tmp/busybox"
+    copy_busybox 's/\x00svc\x00svok\x00/\x00sv_\x00sv_k\x00/; s/\x00od\x00openvt\x00/\x00oe\x00openvt\x00/
+        s/\x00hexdump\x00/\x00hexdumq\x00/'
+    rm "$ROOT/bin/od" "$ROOT/bin/hexdump"
+    expect_refused "od is missing" sh "$one/install.sh"
+    mv "$tmp/busybox" "$ROOT/bin/busybox"
+
     say "a script in the place of /bin/sh: the next program decides"
+    rm "$ROOT/bin/sh"
     printf '#!/bin/busybox sh\n' >"$ROOT/bin/sh"
     installs "$one/install.sh"
     expect_installed
@@ -462,12 +507,28 @@ part_foreign() {
     installs "$one/install.sh" --force
     expect_installed
 
-    say "another installation at the same time: refused"
-    mkdir "$ROOT/tmp/battery-aggregator.lock"
-    echo $$ >"$ROOT/tmp/battery-aggregator.lock/pid"
-    if venus sh "$one/install.sh" --force; then fail "two at a time"; fi
-    said "another install.sh runs"
-    rm -r "$ROOT/tmp/battery-aggregator.lock"
+    say "another installation at the same time: refused, and what it has prepared is left alone"
+    lock=$ROOT/tmp/battery-aggregator.lock
+    mkdir "$lock" "$ROOT/data/apps/.battery-aggregator.new" "$ROOT/data/apps/.battery-aggregator.old"
+    echo new >"$ROOT/data/rc.local.new"
+    picture >"$tmp/before"
+    for holder in '' $$; do
+        [ -z "$holder" ] || echo "$holder" >"$lock/pid"
+        if venus sh "$one/install.sh" --force; then fail "two at a time"; fi
+        said "another install.sh runs"
+        if venus sh "$(app install.sh)" --uninstall; then fail "uninstalled under an installation"; fi
+        said "another install.sh runs"
+    done
+    picture >"$tmp/after"
+    diff "$tmp/before" "$tmp/after" || fail "what the other has prepared was changed"
+    say "one that was killed holds nobody up"
+    sh -c 'exit 0' &
+    gone=$!
+    wait $gone
+    echo $gone >"$lock/pid"
+    installs "$one/install.sh" --force
+    expect_installed
+    [ ! -e "$ROOT/data/rc.local.new" ] || fail "what the killed one left is still there"
 
     say "packs that are missing: installed, and what it waits for is said"
     for pack in 1 2 3; do fleet remove pack $pack; done
@@ -593,6 +654,10 @@ part_takeover_4() {
     said "--settings $ROOT/data/battery-aggregator-settings.ini"
     expect_python
     sed 's/^MAX_CELL_VOLTAGE.*/MAX_CELL_VOLTAGE = 3.50/' "$ROOT/data/battery-aggregator-settings.ini" >"$tmp/mended.ini"
+    cp "$tmp/mended.ini" "$ROOT/data/battery-aggregator-settings.ini"
+    if venus sh "$one/install.sh" --replace; then fail "wrong settings were taken over"; fi
+    said "was there already and is kept"
+    same "$tmp/mended.ini" "$ROOT/data/battery-aggregator-settings.ini"
     cp "$tmp/config.ini" "$python/config.ini"
     rm "$ROOT/data/battery-aggregator-settings.ini"
 
