@@ -356,6 +356,47 @@ static void without_any_cell_the_limits_are_unknown(void **state)
     (void)state;
     step_packs(1);
     assert_true(isnan(out.limits.charge_voltage.value) && isnan(out.limits.charge_current.value));
+    packs.pack[0].reading.cell_voltage_max_V = 2.3; /* one end of them alone is not enough */
+    step_packs(1);
+    assert_true(isnan(out.limits.charge_voltage.value) && isnan(out.limits.discharge_current.value));
+}
+
+/* With BLOCKED_PACK = exclude the caller says which part of the bank is left. */
+static void step_with_parts(double charge_part, double discharge_part)
+{
+    struct bank bank;
+    struct control_input in = {.today = {true, 20000, 6},
+                               .packs = packs.list,
+                               .pack_count = 2,
+                               .bank = &bank,
+                               .charge_part = charge_part,
+                               .discharge_part = discharge_part};
+
+    packs_remember(&packs);
+    bank_merge(packs.list, 2, &bank);
+    control_step(&control, &config, &in, &out);
+}
+
+static void without_the_pack_that_blocks_the_part_of_the_others_is_left(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        packs.pack[i].reading.voltage_V = 50;
+        packs.pack[i].reading.cell_voltage_max_V = packs.pack[i].reading.cell_voltage_min_V = 2.2;
+    }
+    packs.pack[1].reading.allow_charge = packs.pack[1].reading.allow_discharge = 0;
+    step_with_parts(0.6, 0.25);
+    assert_near(out.limits.charge_current.value, 120, 1e-6);
+    assert_string_equal(out.limits.charge_current.reason, "Without pack \"B\", which blocks charging");
+    assert_near(out.limits.discharge_current.value, 50, 1e-6);
+    assert_string_equal(out.limits.discharge_current.reason, "Without pack \"B\", which blocks discharging");
+    step_with_parts(0, 0);
+    assert_true(out.limits.charge_current.value == 0 && out.limits.discharge_current.value == 0);
+    assert_string_equal(out.limits.discharge_current.reason, "Pack \"B\" blocks discharging");
+    packs.pack[0].reading.cell_voltage_min_V = 1.85; /* and an empty cell is empty whoever blocks */
+    step_with_parts(0.6, 0.25);
+    assert_true(out.limits.discharge_current.value == 0);
+    assert_non_null(strstr(out.limits.discharge_current.reason, "Empty cell: A"));
 }
 
 static void a_curve_is_linear_between_its_points_and_constant_outside(void **state)
@@ -507,6 +548,52 @@ static void more_solar_chargers_than_told_do_not_count(void **state)
     config.nr_of_mppts = 1;
     assert_near(current_of(&first, &second, &current), 20, 1e-9);
     assert_string_equal(current.missing, "");
+}
+
+static void a_sign_that_is_told_is_that_of_the_current_whatever_the_kind_says(void **state)
+{
+    static const enum source_kind kinds[] = {SOURCE_SHUNT_BATTERY, SOURCE_SHUNT_LOAD, SOURCE_MPPT,
+                                             SOURCE_MULTI, SOURCE_OTHER};
+
+    (void)state;
+    config.invert_smartshunts = true; /* of those without a sign */
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct source source = source_of(kinds[i], 8);
+
+        source.sign = 1;
+        assert_near(source_current_A(&config, &source), 8, 1e-12);
+        source.sign = -1;
+        assert_near(source_current_A(&config, &source), -8, 1e-12);
+    }
+}
+
+static void a_source_that_is_counted_twice_is_named_where_the_sum_would_agree_without_it(void **state)
+{
+    struct source multi = source_of(SOURCE_MULTI, 12);
+    struct source shunt = source_of(SOURCE_SHUNT_BATTERY, 11);
+    struct source mute = source_of(SOURCE_OTHER, NAN);
+    const struct source *sources[] = {&multi, &shunt, &mute};
+    char text[80];
+
+    (void)state;
+    strcpy(multi.name, "Multi");
+    strcpy(shunt.name, "Front");
+    sources_describe(&config, sources, 2, 12.2, 2, text,
+                     sizeof text); /* 0.2 A off without one, 1.2 without the other */
+    assert_string_equal(text, "\"Multi\" 12.0 A, \"Front\" 11.0 A; without \"Front\" the two would agree");
+    sources_describe(&config, sources, 2, 11.2, 2, text, sizeof text);
+    assert_non_null(strstr(text, "without \"Multi\"")); /* the nearer of the two */
+    sources_describe(&config, sources, 2, 12.2, 0.1, text, sizeof text);
+    assert_string_equal(text, "\"Multi\" 12.0 A, \"Front\" 11.0 A");
+    sources_describe(&config, sources, 1, 0, 2, text, sizeof text); /* one alone is not counted twice */
+    assert_string_equal(text, "\"Multi\" 12.0 A");
+    sources_describe(&config, sources, 3, 12.2, 2, text, sizeof text); /* nobody knows the sum */
+    assert_null(strstr(text, "agree"));
+    memset(text, '?', sizeof text);
+    sources_describe(&config, sources, 2, 12.2, 2, text, 12);
+    assert_string_equal(text, "\"Multi\" 12.");
+    for (size_t i = 12; i < sizeof text; i++)
+        assert_int_equal(text[i], '?');
 }
 
 static void without_victron_the_packs_own_current_stands(void **state)
@@ -704,6 +791,7 @@ int main(void)
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent),
         TEST(in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order),
         TEST(without_any_cell_the_limits_are_unknown),
+        TEST(without_the_pack_that_blocks_the_part_of_the_others_is_left),
         TEST(a_curve_is_linear_between_its_points_and_constant_outside),
         TEST(multi_and_mppt_make_the_bank_current),
         TEST(shunts_add_or_subtract_and_may_be_inverted),
@@ -712,6 +800,8 @@ int main(void)
         TEST(what_a_source_measured_before_it_fell_silent_counts_no_more),
         TEST(a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read),
         TEST(more_solar_chargers_than_told_do_not_count),
+        TEST(a_sign_that_is_told_is_that_of_the_current_whatever_the_kind_says),
+        TEST(a_source_that_is_counted_twice_is_named_where_the_sum_would_agree_without_it),
         TEST(without_victron_the_packs_own_current_stands),
         TEST(a_battery_shunt_alone_may_be_the_bank_current),
         TEST(charge_is_the_trapezoid_under_the_current),

@@ -817,6 +817,89 @@ static void sources_that_count_twice_by_the_settings_are_told(void **state)
     expect_only(bench, "PACKS = A\nBATTERY_PRODUCT_NAME = B\n", SETTINGS_NOTE, "while PACKS names the packs");
 }
 
+/* A list of so many elements "x1", "x2", ... or "x1: 1", "x2: 2", ... on lines short enough to be read. */
+static const char *long_list(const char *key, const char *name, bool numbered, int count)
+{
+    static char text[4096];
+    size_t used = (size_t)snprintf(text, sizeof text, "%s = ", key);
+
+    for (int i = 1; i <= count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%d", name, i);
+        if (numbered)
+            used += (size_t)snprintf(text + used, sizeof text - used, ": %d", i);
+        used += (size_t)snprintf(text + used, sizeof text - used, i < count ? ",\n  " : "\n");
+    }
+    return text;
+}
+
+static void a_list_of_names_that_is_full_takes_no_more(void **state)
+{
+    struct bench *bench = *state;
+    struct config *config = &bench->config;
+
+    expect_good(bench, long_list("IGNORE", "x", false, CONFIG_PATTERNS_MAX));
+    assert_int_equal(config->ignore.count, CONFIG_PATTERNS_MAX);
+    assert_string_equal(config->ignore.pattern[CONFIG_PATTERNS_MAX - 1], "x32");
+    expect_error(bench, long_list("IGNORE", "x", false, CONFIG_PATTERNS_MAX + 1), "too many names: let *");
+    expect_good(bench, long_list("PACK_SHUNT", "x", true, CONFIG_NAMES_MAX));
+    assert_int_equal(config->pack_shunts.shunt[CONFIG_NAMES_MAX - 1].instance, CONFIG_NAMES_MAX);
+    expect_error(bench, long_list("PACK_SHUNT", "x", true, CONFIG_NAMES_MAX + 1), "too many shunts");
+    assert_int_equal(read_text(bench, long_list("CURRENT_SOURCES", "dcload#", false, CONFIG_NAMES_MAX)), 0);
+    assert_int_equal(config->current_sources.count, CONFIG_NAMES_MAX);
+    expect_error(bench, long_list("CURRENT_SOURCES", "dcload#", false, CONFIG_NAMES_MAX + 1),
+                 "too many sources: name their classes");
+}
+
+static void a_list_of_nobody_is_one_of_two_quotes_and_an_instance_has_a_size(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_good(bench, "IGNORE = \"\"\nPACKS = ''\n");
+    assert_int_equal(bench->config.ignore.count, 0);
+    assert_int_equal(bench->config.packs.count, 0);
+    expect_error(bench, "IGNORE = #12345678901\n", "behind # stands an instance");
+    expect_error(bench, "IGNORE = #\n", "behind # stands an instance");
+    expect_error(bench, "PACK_SHUNT = A: 279 soc5\n", "only soc may stand (at 'soc5')");
+    expect_good(bench, "PACK_SHUNT = A: 279 soc\n");
+    assert_true(bench->config.pack_shunts.shunt[0].soc);
+    expect_error(bench, "PACKS = A,\n   #289, \"a long name that stands behind it\"\n",
+                 "a line that begins with # is a comment");
+}
+
+static void only_the_sources_by_default_are_said_by_nobody(void **state)
+{
+    static const char *const others[] = {"vebus, solarcharger#5", "vebus, -solarcharger", "#5, solarcharger",
+                                         "vebus, solarcharger, alternator"};
+    struct bench *bench = *state;
+    char text[80];
+
+    expect_good(bench, "CURRENT_SOURCES = vebus, solarcharger\n");
+    assert_int_equal(bench->kept, 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(text, sizeof text, "CURRENT_SOURCES = %s\n", others[i]);
+        expect_only(bench, text, SETTINGS_NOTE, "while CURRENT_FROM_VICTRON is False");
+    }
+}
+
+/* What cannot be that shunt, by its class or by its name, is none of the pack's. */
+static void a_source_of_another_class_with_the_number_of_a_packs_shunt_is_another_device(void **state)
+{
+    static const char begin[] = "CURRENT_FROM_VICTRON = True\nPACK_SHUNT = A: 279\n";
+    struct bench *bench = *state;
+    char text[160];
+
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = acsystem, alternator#279\n", begin);
+    expect_good(bench, text);
+    assert_int_equal(bench->kept, 0);
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = battery#279\n", begin);
+    expect_only(bench, text, SETTINGS_WARNING, "it counts for that pack only");
+    snprintf(text, sizeof text, "%sCURRENT_SOURCES = dcload#279\n", begin);
+    expect_only(bench, text, SETTINGS_WARNING, "it counts for that pack only");
+    snprintf(text, sizeof text, "%sUSE_SMARTSHUNTS = [\"279 a\", \"Front\", 280]\n", begin);
+    expect_good(bench, text);
+    assert_int_equal(bench->kept, 0);
+}
+
 static void a_choice_is_one_of_its_words_and_no_other(void **state)
 {
     struct bench *bench = *state;
@@ -1172,6 +1255,7 @@ static void a_file_that_is_not_there_or_a_folder_is_an_error_with_its_path(void 
     forget(bench);
     assert_int_equal(settings_read("/", &bench->config, keep, bench), 1);
     assert_true(found(bench, SETTINGS_ERROR, "cannot be read: Is a directory"));
+    assert_int_equal(settings_read("/nowhere/settings.ini", &bench->config, NULL, NULL), 1);
     assert_memory_equal(&bench->config, &bench->before, sizeof bench->config);
 }
 
@@ -1432,6 +1516,10 @@ int main(void)
         TEST(a_pack_has_a_shunt_by_instance_with_soc_if_told),
         TEST(sources_of_current_are_classes_and_instances_with_a_sign),
         TEST(sources_that_count_twice_by_the_settings_are_told),
+        TEST(a_list_of_names_that_is_full_takes_no_more),
+        TEST(a_list_of_nobody_is_one_of_two_quotes_and_an_instance_has_a_size),
+        TEST(only_the_sources_by_default_are_said_by_nobody),
+        TEST(a_source_of_another_class_with_the_number_of_a_packs_shunt_is_another_device),
         TEST(a_choice_is_one_of_its_words_and_no_other),
         TEST(the_name_of_a_shunt_is_taken_whole_or_not_at_all),
         TEST(a_curve_has_two_to_sixteen_points),

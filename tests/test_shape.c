@@ -76,6 +76,13 @@ static void what_is_wrong_is_told_where(void **state)
     for (int i = 1; i <= SHAPE_PACKS_MAX; i++)
         sprintf(many + strlen(many), "+A%d", i);
     expect_wrong(many, "too many packs");
+    strcpy(many, "A0");
+    for (int i = 1; i < SHAPE_STRINGS_MAX; i++)
+        sprintf(many + strlen(many), "|A%d", i);
+    assert_null(shape_parse(many, &shape, wrong));
+    assert_int_equal(shape.strings, SHAPE_STRINGS_MAX);
+    strcat(many, "|B");
+    expect_wrong(many, "too many strings");
 }
 
 /* PACKS has commas, BANK has not: one name "A, B" would be waited for in vain. */
