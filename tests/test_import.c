@@ -365,6 +365,7 @@ static void of_its_json_is_taken_what_has_a_counterpart(void **state)
     expect_said(*state, "not taken  capacity = 200");
     expect_said(*state, "not taken  excludedServices = [...]");
     expect_said(*state, "not taken  virtualBatteries = {...}");
+    expect_said(*state, "write packs in series as BANK = A + B");
     expect_said(*state, "not taken  colour");
 }
 

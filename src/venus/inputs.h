@@ -1,5 +1,5 @@
 /* What we read: for each class of service a table from path to field, with its plausible range. A new
- * path is one row here; nothing else needs to know it. */
+ * path is one row in inputs.c, and its field in the reading; nothing else needs to know it. */
 #ifndef VENUS_INPUTS_H
 #define VENUS_INPUTS_H
 
