@@ -63,6 +63,7 @@ struct harness {
     pid_t daemon;
     int daemon_status;
     int log_fd;
+    bool log_clogged; /* nobody reads it */
     char *log;
     size_t log_length, log_size, log_from;
 
@@ -333,7 +334,7 @@ static void read_log(struct harness *h)
 {
     ssize_t got;
 
-    if (h->log_fd < 0)
+    if (h->log_fd < 0 || h->log_clogged)
         return;
     do {
         if (h->log_length + 4096 > h->log_size) {
@@ -378,7 +379,8 @@ static void take_messages(struct harness *h)
 /* Takes what is there; if nothing is, waits for the first event, at most a slice of time. */
 static void pump(struct harness *h)
 {
-    struct pollfd polls[2] = {{.fd = -1, .events = POLLIN}, {.fd = h->log_fd, .events = POLLIN}};
+    struct pollfd polls[2] = {{.fd = -1, .events = POLLIN},
+                              {.fd = h->log_clogged ? -1 : h->log_fd, .events = POLLIN}};
 
     if (h->client) {
         dbus_connection_read_write(h->client, 0);
@@ -829,6 +831,33 @@ void harness_log_forget(struct harness *h)
     h->log_from = h->log_length;
 }
 
+void harness_log_clog(struct harness *h)
+{
+    static const char nothing[4096] = "";
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", h->log_fd);
+    fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    fcntl(fd, F_SETPIPE_SZ, (int)sizeof nothing); /* little is read when it opens: what was there stays */
+    read_log(h);
+    h->log_clogged = true;
+    while (write(fd, nothing, sizeof nothing) > 0 || write(fd, nothing, 1) > 0)
+        ;
+    close(fd);
+}
+
+void harness_log_unclog(struct harness *h)
+{
+    char byte;
+
+    while (read(h->log_fd, &byte, 1) == 1 && !byte)
+        ; /* what it was filled with */
+    h->log_clogged = false;
+    read_log(h);
+}
+
 static size_t count_line(const char *log, const char *line, size_t length)
 {
     size_t count = 0;
@@ -1191,6 +1220,8 @@ static void forget_all(struct harness *h)
     h->world = NULL;
     h->items = 0;
     h->updates = 0;
+    if (h->log_clogged)
+        harness_log_unclog(h);
     h->log_length = 0;
     h->log_from = 0;
     h->daemon_status = 0;

@@ -90,6 +90,9 @@ void harness_log_forget(struct harness *h);                    /* counting begin
 /* How often the most frequent line was said; the line is copied. */
 size_t harness_log_worst(struct harness *h, char *line, size_t size);
 void harness_log_print(struct harness *h);
+/* Nobody reads the log, and its pipe is full to the last byte; until it is read again. */
+void harness_log_clog(struct harness *h);
+void harness_log_unclog(struct harness *h);
 
 /* -- what it publishes --------------------------------------------------------------------------- */
 

@@ -245,6 +245,28 @@ static void a_limit_that_cannot_be_is_an_alarm_while_it_lasts_and_loosens_nothin
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 90);
 }
 
+/* A reader that stops (its disk is full) must not stop us: our limits would stand on the bus for ever. */
+static void a_log_that_nobody_reads_does_not_stop_us(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2");
+    harness_daemon_start(h, "");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+    harness_log_clog(h);
+    harness_pack_remove(h, "ttyUSB1");                            /* has to be said */
+    harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 0"); /* this too */
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_log_unclog(h);
+    harness_peer(h, "{'cmd': 'return', 'service': '" BATTERY("ttyUSB1") "'}");
+    harness_await_log(h, "of the log are lost");
+    harness_log_clog(h);
+    harness_pack_remove(h, "ttyUSB1");
+    assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +280,7 @@ int main(void)
         harness_test(another_device_behind_the_same_bus_name_is_another_pack),
         harness_test(a_pack_with_a_loose_cable_leaves_nothing_behind),
         harness_test(sigterm_without_a_bus_still_saves_the_charge),
+        harness_test(a_log_that_nobody_reads_does_not_stop_us),
         harness_test(a_disk_that_fails_is_said_once_and_the_bank_goes_on),
     };
 
