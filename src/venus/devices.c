@@ -121,6 +121,17 @@ size_t devices_implausible(const struct devices *devices)
     return count;
 }
 
+/* Who a battery is does not become unknown while its service stays: names, strings and histories hang on it. */
+static void keep_serial(struct device *device)
+{
+    char *told = device->pack.reading.serial;
+
+    if (*told)
+        memcpy(device->serial, told, READING_TEXT_MAX);
+    else
+        memcpy(told, device->serial, READING_TEXT_MAX);
+}
+
 enum input_result devices_store(struct devices *devices, struct device *device, int index,
                                 const struct value *value)
 {
@@ -131,6 +142,8 @@ enum input_result devices_store(struct devices *devices, struct device *device, 
         note_implausible(devices, device, index, result == INPUT_IMPLAUSIBLE);
     if (result != INPUT_SAME && inputs_is_identity(devices->inputs, device->device_class, index))
         device->identity_changed = true;
+    if (device->identity_changed && device->device_class == CLASS_BATTERY)
+        keep_serial(device);
     return result;
 }
 

@@ -51,6 +51,7 @@ struct device {
     int implausible_count;
     struct contradiction_watch contradicts[CONTRADICTION_OF_PACK]; /* of a pack with itself */
     double heard_s;        /* when it last said or answered anything, by the caller's clock; NAN = unknown */
+    char serial[READING_TEXT_MAX]; /* of a battery, as it last told one */
     const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
