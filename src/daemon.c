@@ -137,6 +137,7 @@ static void save_control(struct daemon *daemon)
     daemon->state.feed_in_debt = guard->debt;
     daemon->state.feed_in_held_s = guard->debt ? guard->held_s : 0;
     daemon->state.feed_in_seen_s = guard->debt ? wall_clock_s() : 0;
+    daemon->state.feed_in_packs = guard->debt ? guard->packs : 0;
     save_state(daemon);
 }
 
@@ -161,6 +162,7 @@ static void restore_control(struct daemon *daemon)
     balancing->seen_day = daemon->state.seen_day;
     balancing->day_of_year = daemon->state.balancing_day_of_year;
     feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt, held_s(&daemon->state));
+    daemon->engine.aggregator.feed_in.packs = daemon->state.feed_in_packs;
     daemon->engine.report.feed_in_state = (int)daemon->engine.aggregator.feed_in.state;
     daemon->engine.report.balancing_state = (int)balancing->state;
     if (daemon->state.feed_in_debt)

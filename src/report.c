@@ -257,6 +257,16 @@ static void say_period(const struct aggregate *a)
         a->packs_online);
 }
 
+/* Merged limits leave feed-in to the user, who may not know what it does to them. */
+static void say_unguarded(struct report *report, const struct aggregate *aggregate)
+{
+    if (aggregate->unguarded && !report->unguarded)
+        log_warning("CCL is %.1f A (%s), but DC feed-in is on: Venus lets the solar chargers ignore CCL. Turn "
+                    "feed-in off; OWN_CHARGE_PARAMETERS = True does it by itself",
+                    aggregate->limits.charge_current.value, aggregate->limits.charge_current.reason);
+    report->unguarded = aggregate->unguarded;
+}
+
 /* The guard over DC feed-in, whose setting is the user's. */
 static void say_feed_in(struct report *report, const struct aggregator *aggregator,
                         const struct aggregate *aggregate)
@@ -278,7 +288,9 @@ static void say_feed_in(struct report *report, const struct aggregator *aggregat
         return;
     if (guard->state == FEED_IN_HOLDING)
         log_warning("DC feed-in is turned off to protect a cell (%s), for at least %.0f s",
-                    aggregate->limits.charge_voltage.reason, guard->hold_s);
+                    aggregate->control.peaking ? aggregate->limits.charge_voltage.reason
+                                               : aggregate->limits.charge_current.reason,
+                    guard->hold_s);
     else if (guard->state == FEED_IN_RETURNING)
         log_info("The cells are calm: DC feed-in is returned");
     else
@@ -342,6 +354,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_current(report, aggregate);
     say_charge(aggregate, aggregate->charge_gap_s);
     say_feed_in(report, aggregator, aggregate);
+    say_unguarded(report, aggregate);
     say_balancing(report, aggregator);
     say_strings(report, config, aggregator);
     say_capacity(report, aggregator);

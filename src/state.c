@@ -175,6 +175,7 @@ int state_write(const char *directory, const struct state *state)
     add_number(content, "feed_in_debt", state->feed_in_debt);
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
     add_number(content, "feed_in_seen_s", state->feed_in_seen_s);
+    add_number(content, "feed_in_packs", state->feed_in_packs);
     add_learned(content, state->learned);
     return write_with_work(directory, content, state->work);
 }
@@ -405,6 +406,7 @@ static bool take_number(struct state *state, const char *name, const char *value
         {"feed_in_debt", 1, true, NULL, NULL, &state->feed_in_debt},
         {"feed_in_held_s", 1e9, false, &state->feed_in_held_s, NULL, NULL},
         {"feed_in_seen_s", 1e11, false, &state->feed_in_seen_s, NULL, NULL},
+        {"feed_in_packs", 1000, true, NULL, &state->feed_in_packs, NULL},
     };
     double number;
 

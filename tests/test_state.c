@@ -314,6 +314,7 @@ static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **st
     written.seen_day = calendar_parse("2026-03-03");
     written.feed_in_debt = true;
     written.feed_in_held_s = 1234.5;
+    written.feed_in_packs = 3;
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
     read_state(bench);
@@ -324,6 +325,7 @@ static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **st
     assert_int_equal(bench->state.seen_day, written.seen_day);
     assert_true(bench->state.feed_in_debt);
     assert_true(bench->state.feed_in_held_s == 1234.5);
+    assert_int_equal(bench->state.feed_in_packs, 3);
 }
 
 static void a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour(void **state)
@@ -476,6 +478,7 @@ static void what_is_out_of_range_in_state_ini_is_spoilt(void **state)
         "feed_in_debt = yes",
         "feed_in_held_s = -5",
         "feed_in_held_s = inf",
+        "feed_in_packs = 1.5",
         "last_balancing = 2026-02-30",
         "seen = today",
         "soc_offset_A = much",
