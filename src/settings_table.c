@@ -239,7 +239,8 @@ const struct key settings_keys[] = {
              "an hour.")},
 
     {output, "UPDATE_INTERVAL_DATA", NULL, KEY_WHOLE, AT(update_interval_data_s), 0, 1, 60, "s", "1",
-     MEANING("Everything is calculated at least this often, also when nothing changed.")},
+     MEANING("Everything is calculated each second, and shown when it changed; what time alone changes, at "
+             "least this often.")},
     {output, "UPDATE_COALESCE", NULL, KEY_WHOLE, AT(update_coalesce_ms), 0, 0, 1000, "ms", "50",
      MEANING("Changes are gathered for so long, then calculated and published once.")},
     {output, "SEND_CELL_VOLTAGES", NULL, KEY_BOOL, AT(send_cell_voltages), 0, 0, 0, "", "False",

@@ -59,6 +59,7 @@ struct harness {
     size_t items;
     size_t updates;
 
+    bool at_home;        /* the settings are in the data folder */
     struct world *world; /* shared with the daemon; NULL while none is needed */
     pid_t daemon;
     int daemon_status;
@@ -546,6 +547,11 @@ char *harness_data_read(struct harness *h, const char *file)
     return text;
 }
 
+static void settings_path_of(const struct harness *h, char *path, size_t size)
+{
+    snprintf(path, size, "%s%s/settings.ini", h->directory, h->at_home ? "/data" : "");
+}
+
 static void start_daemon(struct harness *h, const char *settings, const char *const environment[])
 {
     const char *program = getenv("AGGREGATOR");
@@ -556,7 +562,7 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
     int count = 0, ends[2];
 
     assert_int_equal(h->daemon, 0);
-    snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
+    settings_path_of(h, settings_path, sizeof settings_path);
     data_path(h, "", data, sizeof data);
     write_file(settings_path, settings ? settings : "");
 
@@ -571,8 +577,10 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
     argv[count++] = (char *)(uintptr_t)(program ? program : BUILD_DIR "/battery-aggregator");
     argv[count++] = "--bus";
     argv[count++] = h->address;
-    argv[count++] = "--settings";
-    argv[count++] = settings_path;
+    if (!h->at_home) {
+        argv[count++] = "--settings";
+        argv[count++] = settings_path;
+    }
     argv[count++] = "--data";
     argv[count++] = data;
     argv[count] = NULL;
@@ -589,6 +597,12 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
 
 void harness_daemon_start(struct harness *h, const char *settings)
 {
+    start_daemon(h, settings, NULL);
+}
+
+void harness_daemon_start_at_home(struct harness *h, const char *settings)
+{
+    h->at_home = true;
     start_daemon(h, settings, NULL);
 }
 
@@ -640,7 +654,7 @@ void harness_daemon_reload(struct harness *h, const char *settings)
 {
     char settings_path[2 * DIRECTORY_LENGTH];
 
-    snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
+    settings_path_of(h, settings_path, sizeof settings_path);
     write_file(settings_path, settings);
     kill(h->daemon, SIGHUP);
 }
@@ -1222,6 +1236,7 @@ static void forget_all(struct harness *h)
     h->updates = 0;
     if (h->log_clogged)
         harness_log_unclog(h);
+    h->at_home = false;
     h->log_length = 0;
     h->log_from = 0;
     h->daemon_status = 0;
