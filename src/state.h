@@ -1,4 +1,4 @@
-/* What must survive a restart: `charge` (one number, Ah, edited by users) and `state.ini`; and what the
+/* What must survive a restart: `charge` ("597.000 of 840": Ah, edited by users) and `state.ini`; and what the
  * Python service left (`storedvalue_charge`, `last_balancing` or `storedvalue_last_balancing`). Written to a
  * temporary file beside it, fsync, rename: a power cut leaves the old or the new, never half. */
 #ifndef STATE_H
