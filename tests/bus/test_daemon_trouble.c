@@ -148,6 +148,39 @@ static void a_settings_service_that_restarts_finds_our_settings_again(void **sta
     assert_string_equal(harness_owner(h), owner);
 }
 
+static void a_name_that_is_given_while_the_settings_are_away_stays(void **state)
+{
+    struct harness *h = *state;
+
+    harness_settings_add(h, "");
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start(h, NULL);
+    harness_await_aggregate(h);
+    assert_int_equal(harness_set_text(h, "/CustomName", "Cellar"), 0);
+    harness_await_string(h, "/CustomName", "Cellar");
+    harness_peer(h, "{'cmd': 'remove', 'service': '" HARNESS_SETTINGS "'}");
+    harness_daemon_sync(h);
+    assert_int_equal(harness_set_text(h, "/CustomName", "Barn"), 0);
+    harness_await_string(h, "/CustomName", "Barn");
+    harness_peer(h, "{'cmd': 'return', 'service': '" HARNESS_SETTINGS "'}");
+    for (int i = 0; i < 400; i++) { /* until it has ours */
+        const char *found =
+            harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName");
+
+        if (found && strcmp(found, "Barn") == 0)
+            break;
+        harness_watch(h, 0.05);
+    }
+    assert_string_equal(
+        harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName"), "Barn");
+    harness_daemon_sync(h);
+    assert_string_equal(harness_string(h, "/CustomName"), "Barn");
+    assert_int_equal(harness_set_text_of(h, HARNESS_SETTINGS,
+                                         "/Settings/Devices/battery_aggregator/CustomName", "Attic"),
+                     0);
+    harness_await_string(h, "/CustomName", "Attic"); /* later names are taken as before */
+}
+
 static void another_device_behind_the_same_bus_name_is_another_pack(void **state)
 {
     struct harness *h = *state;
@@ -277,6 +310,7 @@ int main(void)
         harness_test(sixty_packs_are_one_bank),
         harness_test(a_settings_service_that_hangs_does_not_keep_us_off_the_bus),
         harness_test(a_settings_service_that_restarts_finds_our_settings_again),
+        harness_test(a_name_that_is_given_while_the_settings_are_away_stays),
         harness_test(another_device_behind_the_same_bus_name_is_another_pack),
         harness_test(a_pack_with_a_loose_cable_leaves_nothing_behind),
         harness_test(sigterm_without_a_bus_still_saves_the_charge),
