@@ -67,6 +67,12 @@ static void say(struct house *house, const char *service, const char *path, doub
     settle_it(house, service);
 }
 
+static void say_text(struct house *house, const char *service, const char *path, const char *text)
+{
+    store(house, service, path, value_text(text));
+    settle_it(house, service);
+}
+
 /* Numbers that are NAN are not said. */
 struct shows {
     double cvl_V, ccl_A, dcl_A, cell_V;
@@ -368,6 +374,123 @@ static void a_restart_waits_for_a_pack_that_is_away_no_longer_than_LOST_GRACE(vo
     assert_near(feed_in(house), 1, 0);
 }
 
+/* ---- other settings on the way, and packs that are not complete ---- */
+
+static void reload(struct house *house, const char *settings)
+{
+    read_settings(house, settings);
+    engine_reconfigure(&house->engine, &house->config);
+}
+
+static void a_pack_that_lacks_what_other_settings_need_leads_no_more(void **state)
+{
+    static const struct {
+        const char *before, *after;
+        struct shows shows;
+    } changes[] = {{"", OWN, {55.2, 100, 120, NAN}}, {OWN, "", {NAN, NAN, NAN, CALM_V}}};
+
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct house *house = *state;
+
+        if (i > 0)
+            engine_free(&house->engine);
+        memset(house, 0, sizeof *house);
+        begin(house, changes[i].before);
+        come(house, A, "A", &changes[i].shows);
+        run(house, 5);
+        assert_true(house->engine.aggregate.limits.charge_current.value > 0);
+        reload(house, changes[i].after);
+        run(house, 5);
+        /* numbers, for what is unknown would unleash the chargers */
+        assert_near(house->engine.aggregate.limits.charge_current.value, 0, 0);
+        assert_near(house->engine.aggregate.limits.discharge_current.value, 0, 0);
+        assert_false(isnan(house->engine.aggregate.limits.charge_voltage.value));
+        run(house, 60);
+        assert_int_equal(engine_presence(&house->engine, house->now_s, true), ENGINE_STAY);
+        run(house, 60);
+        assert_int_equal(engine_presence(&house->engine, house->now_s, true), ENGINE_LEAVE);
+    }
+}
+
+static void other_settings_throw_nobody_out_who_shows_enough(void **state)
+{
+    struct house *house = *state;
+
+    two_packs(house, "");
+    say(house, A, "/System/MaxCellVoltage", NAN); /* for a moment */
+    reload(house, OWN);
+    run(house, 2);
+    assert_near(house->engine.aggregate.packs_online, 2, 0);
+    say(house, A, "/Info/MaxChargeCurrent", NAN);
+    reload(house, "");
+    run(house, 2);
+    assert_near(house->engine.aggregate.packs_online, 2, 0);
+}
+
+static void a_pack_that_BANK_no_longer_names_is_not_lost(void **state)
+{
+    struct house *house = *state;
+
+    begin(house, "BANK = A | B | C\nPACK_LOST = stop\n");
+    come(house, A, "A", &all);
+    come(house, B, "B", &all);
+    come(house, C, "C", &all);
+    run(house, 5);
+    reload(house, "BANK = A | B\nPACK_LOST = stop\n");
+    run(house, 5);
+    assert_near(house->engine.aggregate.packs_missing, 0, 0);
+    assert_near(house->engine.aggregate.limits.charge_current.value, 200, 1e-9);
+}
+
+static void a_serial_that_is_not_told_for_a_moment_stops_nothing(void **state)
+{
+    struct house *house = *state;
+
+    begin(house, "PACK_LOST = stop\n");
+    come(house, A, "A", &all);
+    come(house, B, "B", &all);
+    say_text(house, A, "/Serial", "");
+    run(house, 5);
+    say_text(house, A, "/Serial", "A");
+    run(house, 5);
+    assert_near(house->engine.aggregate.packs_missing, 0, 0);
+    assert_near(house->engine.aggregate.limits.charge_current.value, 200, 1e-9);
+}
+
+static void a_bank_that_was_complete_comes_back_with_what_is_there(void **state)
+{
+    struct house *house = *state;
+
+    begin(house, "NR_OF_BATTERIES = 2\n");
+    come(house, A, "A", &all);
+    run(house, 5);
+    assert_int_equal(engine_presence(&house->engine, house->now_s, false), ENGINE_STAY);
+    come(house, B, "B", &all);
+    run(house, 5);
+    assert_int_equal(engine_presence(&house->engine, house->now_s, false), ENGINE_ENTER);
+    go(house, B);
+    run(house, 5);
+    assert_int_equal(engine_presence(&house->engine, house->now_s, true), ENGINE_STAY);
+    assert_int_equal(engine_presence(&house->engine, house->now_s, false), ENGINE_ENTER);
+}
+
+static void a_pack_that_is_not_complete_is_told_after_a_minute_and_is_an_alarm(void **state)
+{
+    struct house *house = *state;
+
+    two_packs(house, "");
+    come(house, C, "C", &(struct shows){55.2, 100, NAN, CALM_V});
+    run(house, 50);
+    assert_false(house->engine.aggregate.bank.alarm[ALARM_BMS_CABLE] >= 1);
+    run(house, 15);
+    assert_near(house->engine.aggregate.bank.alarm[ALARM_BMS_CABLE], 1, 0);
+    assert_true(device_of(house, C)->incomplete_said);
+    say(house, C, "/Info/MaxDischargeCurrent", 120);
+    run(house, 5);
+    assert_near(house->engine.aggregate.packs_online, 3, 0);
+    assert_false(house->engine.aggregate.bank.alarm[ALARM_BMS_CABLE] >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +503,12 @@ int main(void)
         TEST(merged_limits_tell_that_feed_in_takes_their_force),
         TEST(a_restart_at_the_end_of_a_hold_waits_for_the_packs_that_it_began_with),
         TEST(a_restart_returns_at_once_when_all_are_there_and_calm),
+        TEST(a_pack_that_lacks_what_other_settings_need_leads_no_more),
+        TEST(other_settings_throw_nobody_out_who_shows_enough),
+        TEST(a_pack_that_BANK_no_longer_names_is_not_lost),
+        TEST(a_serial_that_is_not_told_for_a_moment_stops_nothing),
+        TEST(a_bank_that_was_complete_comes_back_with_what_is_there),
+        TEST(a_pack_that_is_not_complete_is_told_after_a_minute_and_is_an_alarm),
         TEST(a_restart_waits_for_a_pack_that_is_away_no_longer_than_LOST_GRACE),
     };
 

@@ -581,6 +581,8 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
 
     if (out->feed_in.alarm || in->packs_implausible > 0 || in->cannot_save)
         bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
+    if (in->packs_incomplete > 0)
+        bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], 1);
     if (in->packs_missing == 0)
         return;
     bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], in->pack_count == 0 ? 2 : 1);

@@ -41,6 +41,7 @@ struct aggregator_input {
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
     size_t packs_implausible; /* say what cannot be where safety depends on it */
+    size_t packs_incomplete;  /* are on the bus, and lack what the bank must know of them */
     size_t packs_missing;     /* were in the bank and are not on the bus now */
     struct lost_packs lost;
     const struct source *const *sources;
