@@ -276,6 +276,8 @@ static void on_roster_event(void *ctx, enum roster_event event, const struct ros
 {
     struct engine *engine = ctx;
 
+    if (event == ROSTER_CALLED && !entry->serial[0])
+        work_rename(&engine->aggregator.work, entry->name, device->pack.name);
     report_pack(event, entry, device, &engine->devices);
 }
 

@@ -44,8 +44,15 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
         log_warning("Pack \"%s\" is lost: %s left the bus, or is silent, or has lost its BMS", entry->name,
                     entry->service);
         break;
+    case ROSTER_CALLED:
+        break; /* said as ROSTER_RENAMED */
     case ROSTER_RENAMED:
-        log_info("%s is called \"%s\" now", entry->service, entry->name);
+        if (entry->renames > 1)
+            log_warning("%s is called \"%s\" now, and changed its name %u times since that was last said: look at "
+                        "its driver",
+                        entry->service, entry->name, entry->renames);
+        else
+            log_info("%s is called \"%s\" now", entry->service, entry->name);
         break;
     case ROSTER_FORGOTTEN:
         log_warning("Pack \"%s\" is no longer waited for: the bank is what is here", entry->name);

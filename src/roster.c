@@ -95,6 +95,15 @@ static void copy(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from);
 }
 
+static void tell_rename(struct roster_entry *entry, double now_s, roster_event_fn event, void *ctx)
+{
+    if (entry->renames == 0 || !entry->present || now_s < entry->rename_quiet_s)
+        return;
+    event(ctx, ROSTER_RENAMED, entry, NULL);
+    entry->renames = 0;
+    entry->rename_quiet_s = now_s + ROSTER_RENAME_QUIET_S;
+}
+
 static bool note_member(struct roster *roster, const struct device *device, roster_event_fn event, void *ctx)
 {
     struct roster_entry *entry = find(roster, device);
@@ -118,7 +127,9 @@ static bool note_member(struct roster *roster, const struct device *device, rost
             copy(entry->serial, sizeof entry->serial, serial);
         if (strcmp(entry->name, device->pack.name) == 0)
             return told;
-        what = ROSTER_RENAMED;
+        what = ROSTER_CALLED;
+        event(ctx, what, entry, device);
+        entry->renames++;
     }
     entry->used = true;
     entry->present = true;
@@ -127,7 +138,8 @@ static bool note_member(struct roster *roster, const struct device *device, rost
     copy(entry->name, sizeof entry->name, device->pack.name);
     if (serial[0])
         copy(entry->serial, sizeof entry->serial, serial);
-    event(ctx, what, entry, device);
+    if (what != ROSTER_CALLED)
+        event(ctx, what, entry, device);
     return true;
 }
 
@@ -226,6 +238,7 @@ bool roster_update(struct roster *roster, const struct devices *devices, double 
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
+        tell_rename(entry, now_s, event, ctx);
         if (!is_over(roster, entry, devices->config, now_s))
             continue;
         event(ctx, ROSTER_FORGOTTEN, entry, NULL);

@@ -86,7 +86,7 @@ static void come(struct house *house, const char *service, const char *name, con
         const char *path;
         double number;
     } values[] = {
-        {"/DeviceInstance", name[0]},
+        {"/DeviceInstance", service[strlen(service) - 1]},
         {"/Dc/0/Voltage", 53},
         {"/Dc/0/Current", 10},
         {"/Soc", 50},
@@ -255,6 +255,25 @@ static void feed_in_is_off_when_all_packs_are_lost_but_not_for_a_blink(void **st
     come(house, B, "B", &all);
     run(house, 65);
     assert_near(feed_in(house), 1, 0);
+}
+
+/* The settings service comes back with the bus, and the packs a moment later. */
+static void a_bus_that_was_away_for_long_toggles_nothing(void **state)
+{
+    struct house *house = *state;
+
+    two_packs(house, OWN "PACK_LOST = stop\n");
+    go(house, A);
+    go(house, B);
+    go(house, SETTINGS);
+    run(house, 100);
+    settings_come(house, 1);
+    run(house, 1);
+    come(house, A, "A", &all);
+    run(house, 1);
+    come(house, B, "B", &all);
+    run(house, 10);
+    assert_true(isnan(house->written_s));
 }
 
 static void feed_in_is_off_while_PACK_LOST_stops_the_bank(void **state)
@@ -491,6 +510,26 @@ static void a_pack_that_is_not_complete_is_told_after_a_minute_and_is_an_alarm(v
     assert_false(house->engine.aggregate.bank.alarm[ALARM_BMS_CABLE] >= 1);
 }
 
+/* Else each name would be a pack of its own, and the histories of others would give way to them. */
+static void a_pack_that_renames_itself_keeps_its_history_and_takes_nobodys(void **state)
+{
+    struct house *house = *state;
+    char name[16];
+
+    begin(house, "");
+    come(house, A, "A", &all);
+    come(house, B, "", &all); /* without a serial */
+    say_text(house, B, "/CustomName", "N");
+    run(house, 5);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "N%d", i);
+        say_text(house, B, "/CustomName", name);
+        step(house, 0.1);
+    }
+    assert_int_equal(house->engine.aggregator.work.memory.packs, 2);
+    assert_string_equal(house->engine.aggregator.work.memory.pack[1].id, "N99");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +537,7 @@ int main(void)
         TEST(feed_in_is_not_returned_while_the_pack_that_blocked_is_unseen),
         TEST(a_pack_of_BANK_that_never_came_is_waited_for_no_longer_than_LOST_GRACE),
         TEST(feed_in_is_off_when_all_packs_are_lost_but_not_for_a_blink),
+        TEST(a_bus_that_was_away_for_long_toggles_nothing),
         TEST(feed_in_is_off_while_PACK_LOST_stops_the_bank),
         TEST(feed_in_is_off_while_BANK_has_unequal_strings),
         TEST(merged_limits_tell_that_feed_in_takes_their_force),
@@ -509,6 +549,7 @@ int main(void)
         TEST(a_serial_that_is_not_told_for_a_moment_stops_nothing),
         TEST(a_bank_that_was_complete_comes_back_with_what_is_there),
         TEST(a_pack_that_is_not_complete_is_told_after_a_minute_and_is_an_alarm),
+        TEST(a_pack_that_renames_itself_keeps_its_history_and_takes_nobodys),
         TEST(a_restart_waits_for_a_pack_that_is_away_no_longer_than_LOST_GRACE),
     };
 

@@ -255,6 +255,31 @@ static void a_pack_that_is_no_longer_in_BANK_is_not_missing(void **state)
     assert_int_equal(roster_missing(&roster), 0);
 }
 
+static void a_pack_that_renames_itself_endlessly_is_told_once_a_minute(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+    char name[16];
+    size_t told = 0;
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "N%d", i);
+        tell_text(world, pack, "/CustomName", name);
+        strcpy(pack->pack.name, name);
+        look(world, &roster, CONFIG_NOT_SET, 1 + 0.1 * i, &heard);
+        told += heard.renamed;
+    }
+    assert_int_equal(told, 1);
+    assert_string_equal(roster.entry[0].name, "N99"); /* what is shown follows at once */
+    look(world, &roster, CONFIG_NOT_SET, 70, &heard);
+    assert_int_equal(heard.renamed, 1);
+    look(world, &roster, CONFIG_NOT_SET, 200, &heard);
+    assert_int_equal(heard.renamed, 0);
+}
+
 static void nobody_is_forgotten_while_all_are_away(void **state)
 {
     struct world *world = *state;
@@ -312,6 +337,7 @@ int main(void)
         TEST(a_pack_that_returns_without_its_serial_is_known_by_its_name),
         TEST(a_pack_that_returns_unknown_and_tells_its_serial_later_is_no_second_one),
         TEST(a_pack_that_is_no_longer_in_BANK_is_not_missing),
+        TEST(a_pack_that_renames_itself_endlessly_is_told_once_a_minute),
         TEST(nobody_is_forgotten_while_all_are_away),
         TEST(in_a_full_roster_the_newcomer_has_the_place_of_the_longest_gone),
     };

@@ -477,14 +477,14 @@ static void merge_limits(struct aggregator *aggregator, const struct config *con
     sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
 }
 
-/* A CCL of 0 has no force while DC feed-in is on. A bus that blinks, or a driver, is no reason to touch it, and
- * what was never there was never led. */
-static bool is_stopped(struct aggregator *aggregator, bool zero, double time_s)
+/* A CCL of 0 has no force while DC feed-in is on. A driver that blinks is no reason to touch it, nor a bus: who
+ * comes back to it needs a moment. What was never there was never led. */
+static bool is_stopped(struct aggregator *aggregator, bool zero, const struct aggregator_input *in)
 {
-    if (zero && !aggregator->stopping)
-        aggregator->stopping_since_s = time_s;
+    if (!zero || !aggregator->stopping || isnan(in->feed_in))
+        aggregator->stopping_since_s = in->time_s;
     aggregator->stopping = zero;
-    return zero && time_s - aggregator->stopping_since_s >= AGGREGATOR_STOPPED_S;
+    return zero && in->time_s - aggregator->stopping_since_s >= AGGREGATOR_STOPPED_S;
 }
 
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
@@ -510,7 +510,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
     if (branches->count == 0) {
         retreat(aggregator, &out->limits);
-        out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in->time_s);
+        out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
         return;
     }
     aggregator->had_packs = true;
@@ -529,7 +529,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
     stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
-    out->limits.stopped = is_stopped(aggregator, stops, in->time_s);
+    out->limits.stopped = is_stopped(aggregator, stops, in);
 }
 
 /* Packs of the bank, or of the hold that a restart found, whose cells may be in danger and are not seen. They
