@@ -64,7 +64,8 @@ static bool are_read(const struct config *config, const struct current_sources *
     return true;
 }
 
-/* What a pack must show depends on who makes the limits, and on whether the user says how many cells it has. */
+/* What a pack must show depends on who makes the limits, and on whether the user says how many cells it has.
+ */
 static bool need_more(const struct config *before, const struct config *now)
 {
     return before->own_charge_parameters != now->own_charge_parameters ||
@@ -410,8 +411,7 @@ enum engine_presence engine_presence(struct engine *engine, double now_s, bool s
     bool complete = engine->aggregate.bank.packs >= 1; /* of strings: one of them */
     bool counted = engine->config.shape.strings == 0 || engine->config.nr_of_batteries != CONFIG_NOT_SET;
 
-    if (complete &&
-        (!counted || engine->aggregate.packs_online >= (double)engine_packs_needed(engine)))
+    if (complete && (!counted || engine->aggregate.packs_online >= (double)engine_packs_needed(engine)))
         engine->was_complete = true;
     if (!shown) {
         engine->all_lost_s = NAN;

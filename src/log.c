@@ -37,8 +37,8 @@ static void replace_control_characters(char *line)
     }
 }
 
-/* True when all of it is out. Whoever waits for a reader that has stopped (multilog does while its disk is full)
- * leaves its limits on the bus for ever: nothing is written that would have to wait. */
+/* True when all of it is out. Whoever waits for a reader that has stopped (multilog does while its disk is
+ * full) leaves its limits on the bus for ever: nothing is written that would have to wait. */
 static bool write_at_once(const char *text, size_t length)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};

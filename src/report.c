@@ -48,9 +48,10 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
         break; /* said as ROSTER_RENAMED */
     case ROSTER_RENAMED:
         if (entry->renames > 1)
-            log_warning("%s is called \"%s\" now, and changed its name %u times since that was last said: look at "
-                        "its driver",
-                        entry->service, entry->name, entry->renames);
+            log_warning(
+                "%s is called \"%s\" now, and changed its name %u times since that was last said: look at "
+                "its driver",
+                entry->service, entry->name, entry->renames);
         else
             log_info("%s is called \"%s\" now", entry->service, entry->name);
         break;
@@ -268,9 +269,10 @@ static void say_period(const struct aggregate *a)
 static void say_unguarded(struct report *report, const struct aggregate *aggregate)
 {
     if (aggregate->unguarded && !report->unguarded)
-        log_warning("CCL is %.1f A (%s), but DC feed-in is on: Venus lets the solar chargers ignore CCL. Turn "
-                    "feed-in off; OWN_CHARGE_PARAMETERS = True does it by itself",
-                    aggregate->limits.charge_current.value, aggregate->limits.charge_current.reason);
+        log_warning(
+            "CCL is %.1f A (%s), but DC feed-in is on: Venus lets the solar chargers ignore CCL. Turn "
+            "feed-in off; OWN_CHARGE_PARAMETERS = True does it by itself",
+            aggregate->limits.charge_current.value, aggregate->limits.charge_current.reason);
     report->unguarded = aggregate->unguarded;
 }
 

@@ -34,17 +34,19 @@ enum roster_event {
     ROSTER_RETURNED,
     ROSTER_LEFT,
     ROSTER_CALLED,  /* entry has the old name still, device the new one */
-    ROSTER_RENAMED, /* the same for the log: at most once in ROSTER_RENAME_QUIET_S of a pack: entry->renames times */
+    ROSTER_RENAMED, /* the same for the log: at most once in ROSTER_RENAME_QUIET_S of a pack: entry->renames
+                       times */
     ROSTER_FORGOTTEN,
     ROSTER_EXCLUDED
 };
 typedef void (*roster_event_fn)(void *ctx, enum roster_event event, const struct roster_entry *entry,
                                 const struct device *device);
 
-/* Compares with the devices; device is in the callback for those who join, return or are called something else. True when anything
- * changed. By config: a missing pack is forgotten when NR_OF_BATTERIES others are present or, with none set
- * and PACK_LOST = degrade, after LOST_GRACE; one that the settings no longer take for a pack, at once. When
- * every slot is taken, a pack that comes has that of the one that has been away for longest. */
+/* Compares with the devices; device is in the callback for those who join, return or are called something
+ * else. True when anything changed. By config: a missing pack is forgotten when NR_OF_BATTERIES others are
+ * present or, with none set and PACK_LOST = degrade, after LOST_GRACE; one that the settings no longer take
+ * for a pack, at once. When every slot is taken, a pack that comes has that of the one that has been away for
+ * longest. */
 bool roster_update(struct roster *roster, const struct devices *devices, double now_s, roster_event_fn event,
                    void *ctx);
 

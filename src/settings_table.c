@@ -230,7 +230,8 @@ const struct key settings_keys[] = {
     {control, "FEED_IN_RETURN", NULL, KEY_CHOICE, AT(feed_in_return), 0, 0, 0, "calm or balanced", "calm",
      MEANING(
          "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE, a pack blocks charging or CCL is 0 "
-         "for the whole bank (OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
+         "for the whole bank (OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has "
+         "stayed 10 mV under "
          "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
          "which near the top may take days.")},
     {control, "FEED_IN_MIN_HOLD", NULL, KEY_REAL, AT(feed_in_min_hold_s), 0, 0, 3600, "s", "60",

@@ -90,8 +90,8 @@ int state_write_charge(const char *directory, const struct state *state)
     char content[CONTENT_BYTES_MAX];
     int length;
 
-    /* One number for users, and in the same write the bank that it was counted in: a power cut between two files
-     * would make 597 of 840 Ah those of another bank. */
+    /* One number for users, and in the same write the bank that it was counted in: a power cut between two
+     * files would make 597 of 840 Ah those of another bank. */
     if (!isfinite(state->charge_Ah))
         length = snprintf(content, sizeof content, "-1\n");
     else if (isfinite(state->charge_capacity_Ah))

@@ -157,7 +157,8 @@ static void a_pack_that_the_settings_exclude_is_not_missing(void **state)
 
 static size_t heard_in_all(const struct heard *heard)
 {
-    return heard->joined + heard->returned + heard->left + heard->renamed + heard->forgotten + heard->excluded;
+    return heard->joined + heard->returned + heard->left + heard->renamed + heard->forgotten +
+           heard->excluded;
 }
 
 static void a_serial_that_arrives_late_is_that_of_the_same_pack(void **state)

@@ -493,22 +493,14 @@ static void what_is_good_in_a_spoilt_state_ini_is_kept(void **state)
 static void what_is_out_of_range_in_state_ini_is_spoilt(void **state)
 {
     static const char *const lines[] = {
-        "charge_capacity_Ah = 0",
-        "charge_capacity_Ah = 2e6",
-        "device_instance = -1",
-        "device_instance = 2000000",
-        "balancing_state = 3",
-        "balancing_state = 0.5",
-        "balancing_age_days = -1",
-        "feed_in_debt = 2",
-        "feed_in_debt = yes",
-        "feed_in_held_s = -5",
-        "feed_in_held_s = inf",
-        "feed_in_packs = 1.5",
-        "last_balancing = 2026-02-30",
-        "seen = today",
-        "soc_offset_A = much",
-        "soc_usable = nan",
+        "charge_capacity_Ah = 0",      "charge_capacity_Ah = 2e6",
+        "device_instance = -1",        "device_instance = 2000000",
+        "balancing_state = 3",         "balancing_state = 0.5",
+        "balancing_age_days = -1",     "feed_in_debt = 2",
+        "feed_in_debt = yes",          "feed_in_held_s = -5",
+        "feed_in_held_s = inf",        "feed_in_packs = 1.5",
+        "last_balancing = 2026-02-30", "seen = today",
+        "soc_offset_A = much",         "soc_usable = nan",
     };
     struct bench *bench = *state;
     char content[128];

@@ -477,8 +477,8 @@ static void merge_limits(struct aggregator *aggregator, const struct config *con
     sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
 }
 
-/* A CCL of 0 has no force while DC feed-in is on. A driver that blinks is no reason to touch it, nor a bus: who
- * comes back to it needs a moment. What was never there was never led. */
+/* A CCL of 0 has no force while DC feed-in is on. A driver that blinks is no reason to touch it, nor a bus:
+ * who comes back to it needs a moment. What was never there was never led. */
 static bool is_stopped(struct aggregator *aggregator, bool zero, const struct aggregator_input *in)
 {
     if (!zero || !aggregator->stopping || isnan(in->feed_in))
@@ -533,7 +533,8 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
 }
 
 /* Packs of the bank, or of the hold that a restart found, whose cells may be in danger and are not seen. They
- * are waited for as long as their part is kept; of whom nobody hears longer than that, the bank goes on without. */
+ * are waited for as long as their part is kept; of whom nobody hears longer than that, the bank goes on
+ * without. */
 static bool is_unseen(struct aggregator *aggregator, const struct config *config,
                       const struct aggregator_input *in, const struct bank *bank)
 {
@@ -545,8 +546,7 @@ static bool is_unseen(struct aggregator *aggregator, const struct config *config
     if (unseen > aggregator->unseen)
         aggregator->unseen_since_s = in->time_s;
     aggregator->unseen = unseen;
-    return bank->packs == 0 ||
-           (unseen > 0 && in->time_s - aggregator->unseen_since_s < config->lost_grace_s);
+    return bank->packs == 0 || (unseen > 0 && in->time_s - aggregator->unseen_since_s < config->lost_grace_s);
 }
 
 /* Merged limits leave feed-in alone, but a debt from before is paid all the same. */

@@ -80,11 +80,11 @@ struct aggregator {
     struct soc soc; /* beside it, where SOC_METHOD = learned */
     struct control control;
     struct feed_in feed_in;
-    size_t unseen;         /* packs that the guard misses, and since when */
+    size_t unseen; /* packs that the guard misses, and since when */
     double unseen_since_s;
-    bool stopping;         /* the limits are 0 for the whole bank, and since when */
+    bool stopping; /* the limits are 0 for the whole bank, and since when */
     double stopping_since_s;
-    bool had_packs;        /* in this run */
+    bool had_packs; /* in this run */
     struct work work;
     bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
     bool counting;                         /* the counter has begun */

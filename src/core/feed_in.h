@@ -63,8 +63,8 @@ void feed_in_init(struct feed_in *guard, bool debt, double held_s);
 /* One step. Into holding at once when danger and the setting is 1; a setting of 0 in FREE is the user's
  * and stays. Out of it when the rule holds and min_hold is over; a peak within the hour after a return
  * doubles the next hold, up to an hour. A write is repeated with back-off (1 s doubling to 60 s) until
- * the setting reads as written; the debt stands until it has read 1 for FEED_IN_SURE_S, for localsettings has it
- * on flash only then. Without a settings service nothing is written; time and danger go on. */
+ * the setting reads as written; the debt stands until it has read 1 for FEED_IN_SURE_S, for localsettings has
+ * it on flash only then. Without a settings service nothing is written; time and danger go on. */
 #define FEED_IN_SURE_S 5.0
 
 void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct feed_in_output *out);

@@ -121,7 +121,8 @@ size_t devices_implausible(const struct devices *devices)
     return count;
 }
 
-/* Who a battery is does not become unknown while its service stays: names, strings and histories hang on it. */
+/* Who a battery is does not become unknown while its service stays: names, strings and histories hang on it.
+ */
 static void keep_serial(struct device *device)
 {
     char *told = device->pack.reading.serial;

@@ -50,11 +50,11 @@ struct device {
     uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
     int implausible_count;
     struct contradiction_watch contradicts[CONTRADICTION_OF_PACK]; /* of a pack with itself */
-    double heard_s;        /* when it last said or answered anything, by the caller's clock; NAN = unknown */
+    double heard_s; /* when it last said or answered anything, by the caller's clock; NAN = unknown */
     char serial[READING_TEXT_MAX]; /* of a battery, as it last told one */
-    double incomplete_s;   /* since when it has been a pack that lacks something; NAN = it is none */
-    bool incomplete_said;  /* for long enough to be said */
-    const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
+    double incomplete_s;           /* since when it has been a pack that lacks something; NAN = it is none */
+    bool incomplete_said;          /* for long enough to be said */
+    const char *waits_for;         /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
         struct source source; /* CLASS_SOURCE; also what a shunt in battery mode counts as */

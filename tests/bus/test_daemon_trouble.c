@@ -175,9 +175,9 @@ static void a_name_that_is_given_while_the_settings_are_away_stays(void **state)
         harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName"), "Barn");
     harness_daemon_sync(h);
     assert_string_equal(harness_string(h, "/CustomName"), "Barn");
-    assert_int_equal(harness_set_text_of(h, HARNESS_SETTINGS,
-                                         "/Settings/Devices/battery_aggregator/CustomName", "Attic"),
-                     0);
+    assert_int_equal(
+        harness_set_text_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName", "Attic"),
+        0);
     harness_await_string(h, "/CustomName", "Attic"); /* later names are taken as before */
 }
 
@@ -289,7 +289,7 @@ static void a_log_that_nobody_reads_does_not_stop_us(void **state)
     harness_await_aggregate(h);
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
     harness_log_clog(h);
-    harness_pack_remove(h, "ttyUSB1");                            /* has to be said */
+    harness_pack_remove(h, "ttyUSB1");                             /* has to be said */
     harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 0"); /* this too */
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
     harness_log_unclog(h);
