@@ -27,14 +27,15 @@
 
 #define REJOIN_S 1.0
 
-enum { FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5 };
+enum { TICK_MS = 1000, FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5 };
 
 struct daemon {
     const struct daemon_options *options;
 
     uv_loop_t loop;
     uv_timer_t gather; /* from the first change of an instant to its calculation */
-    uv_timer_t tick;   /* time passes although nothing arrives */
+    uv_timer_t tick;   /* each second: time passes although nothing arrives */
+    int ticks;         /* since time alone was last a reason to publish */
     uv_signal_t sigterm, sigint, sighup;
     bool urgent;         /* a value of the message that is being read makes a limit fall */
     bool flicker_only;   /* gather waits for nothing but noise */
@@ -137,6 +138,7 @@ static void save_control(struct daemon *daemon)
     daemon->state.feed_in_debt = guard->debt;
     daemon->state.feed_in_held_s = guard->debt ? guard->held_s : 0;
     daemon->state.feed_in_seen_s = guard->debt ? wall_clock_s() : 0;
+    daemon->state.feed_in_packs = guard->debt ? guard->packs : 0;
     save_state(daemon);
 }
 
@@ -161,6 +163,7 @@ static void restore_control(struct daemon *daemon)
     balancing->seen_day = daemon->state.seen_day;
     balancing->day_of_year = daemon->state.balancing_day_of_year;
     feed_in_init(&daemon->engine.aggregator.feed_in, daemon->state.feed_in_debt, held_s(&daemon->state));
+    daemon->engine.aggregator.feed_in.packs = daemon->state.feed_in_packs;
     daemon->engine.report.feed_in_state = (int)daemon->engine.aggregator.feed_in.state;
     daemon->engine.report.balancing_state = (int)balancing->state;
     if (daemon->state.feed_in_debt)
@@ -283,21 +286,36 @@ static void act_on_feed_in(struct daemon *daemon)
         system_settings_set_feed_in(&daemon->system_settings, feed_in->action == FEED_IN_WRITE_1);
 }
 
-static void update(struct daemon *daemon)
+static bool has_fallen(const struct limit *before, const struct limit *now)
+{
+    return now->value < before->value || isnan(now->value) != isnan(before->value);
+}
+
+/* What time alone changes is shown in the rhythm of UPDATE_INTERVAL_DATA; a limit that falls at once. */
+static bool is_worth_showing(const struct limits *before, const struct limits *now)
+{
+    return has_fallen(&before->charge_voltage, &now->charge_voltage) ||
+           has_fallen(&before->charge_current, &now->charge_current) ||
+           has_fallen(&before->discharge_current, &now->discharge_current);
+}
+
+static void update(struct daemon *daemon, bool show)
 {
     struct engine *engine = &daemon->engine;
+    struct limits before = engine->aggregate.limits;
     double now = now_s();
     struct calendar today = clock_today(&daemon->clock, now);
 
     daemon->updated_ms = uv_now(&daemon->loop);
-    daemon->flicker_only = false;
     if (!engine_step(engine, now, &today))
         return;
+    show = show || is_worth_showing(&before, &engine->aggregate.limits);
+    daemon->flicker_only = daemon->flicker_only && !show;
     act_on_feed_in(daemon);
     decide_presence(daemon, now);
     report_aggregate(&engine->report, &engine->config, &engine->aggregator, &engine->aggregate, now,
                      bus_name_is_ours(&daemon->name));
-    if (bus_name_is_ours(&daemon->name)) {
+    if (bus_name_is_ours(&daemon->name) && show) {
         show_identity(daemon);
         items_publish(engine->items, daemon->bus);
     }
@@ -312,7 +330,7 @@ static void update(struct daemon *daemon)
 
 static void on_gather(uv_timer_t *timer)
 {
-    update(timer->data);
+    update(timer->data, true);
 }
 
 /* A battery that came after us with our number: Venus would see only one of the two. */
@@ -348,13 +366,24 @@ static void tidy(struct daemon *daemon)
     daemon->untidy = false;
 }
 
+/* A pack that falls silent, or speaks again, is news like any other. */
+static void on_stale(void *ctx, struct monitor_service *service, bool stale)
+{
+    bool *show = ctx;
+
+    (void)service;
+    (void)stale;
+    *show = true;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
+    bool show = ++daemon->ticks >= daemon->engine.config.update_interval_data_s;
 
     tidy(daemon);
     watch_instance(daemon);
-    silence_watch(daemon->monitor, &daemon->engine, now_s(), NULL, NULL);
+    silence_watch(daemon->monitor, &daemon->engine, now_s(), on_stale, &show);
     note_ages(daemon);
 
     daemon->engine.packs_changed = true;
@@ -362,7 +391,7 @@ static void on_tick(uv_timer_t *timer)
                    daemon->shown_instance >= 0);
     if (daemon->flicker_only)
         uv_timer_stop(&daemon->gather);
-    update(daemon);
+    update(daemon, true);
 }
 
 /* At the latest after so long; what is due earlier stays so. */
@@ -455,7 +484,7 @@ static void hurry(struct daemon *daemon)
         return;
     }
     uv_timer_stop(&daemon->gather);
-    update(daemon);
+    update(daemon, true);
 }
 
 static void on_settled(void *ctx, struct monitor_service *service, bool first)
@@ -636,13 +665,14 @@ static void on_finding(void *ctx, enum settings_severity severity, const char *m
            "%s", message);
 }
 
-/* otherwise: what a file with errors leads to. */
-static bool read_settings(struct daemon *daemon, struct config *config, const char *otherwise)
+/* otherwise: what a file with errors leads to. Only at the start may there be none: one that is gone later is
+ * being replaced, and its defaults would be other limits for a moment or for good. */
+static bool read_settings(struct daemon *daemon, struct config *config, bool at_start, const char *otherwise)
 {
     int errors;
 
     settings_default(config);
-    if (!daemon->options->settings_named && access(daemon->options->settings_path, F_OK) < 0) {
+    if (at_start && !daemon->options->settings_named && access(daemon->options->settings_path, F_OK) < 0) {
         log_info("%s is not there: every setting has its default", daemon->options->settings_path);
         if (daemon->options->log_level)
             log_set_level(*daemon->options->log_level);
@@ -658,11 +688,6 @@ static bool read_settings(struct daemon *daemon, struct config *config, const ch
     return true;
 }
 
-static uint64_t period_ms(const struct daemon *daemon)
-{
-    return (uint64_t)daemon->engine.config.update_interval_data_s * 1000;
-}
-
 /* Other settings without leaving the bus. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -670,7 +695,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct config config;
 
     (void)number;
-    if (daemon->stopping || !read_settings(daemon, &config, "the old settings stay"))
+    if (daemon->stopping || !read_settings(daemon, &config, false, "the old settings stay"))
         return;
     if (!engine_reconfigure(&daemon->engine, &config))
         log_warning("Names of services, or classes in CURRENT_SOURCES, were changed in %s: these act at the "
@@ -678,8 +703,7 @@ static void on_hangup(uv_signal_t *handle, int number)
                     daemon->options->settings_path);
     log_info("Settings are read again from %s", daemon->options->settings_path);
     daemon->untidy = true;
-    uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));
-    update(daemon);
+    update(daemon, true);
 }
 
 /* What was kept: after a power cut somebody wants to know. */
@@ -748,7 +772,7 @@ static void start_handles(struct daemon *daemon)
     uv_signal_init(&daemon->loop, &daemon->sighup);
     daemon->gather.data = daemon->tick.data = daemon->sigterm.data = daemon->sigint.data = daemon;
     daemon->sighup.data = daemon;
-    uv_timer_start(&daemon->tick, on_tick, period_ms(daemon), period_ms(daemon));
+    uv_timer_start(&daemon->tick, on_tick, TICK_MS, TICK_MS);
     uv_signal_start(&daemon->sigterm, on_signal, SIGTERM);
     uv_signal_start(&daemon->sigint, on_signal, SIGINT);
     uv_signal_start(&daemon->sighup, on_hangup, SIGHUP);
@@ -773,7 +797,7 @@ int daemon_run(const struct daemon_options *options)
         return status;
     daemon->options = options;
     daemon->shown_instance = -1;
-    if (!read_settings(daemon, &config, "not started")) {
+    if (!read_settings(daemon, &config, true, "not started")) {
         free(daemon);
         return status;
     }

@@ -64,6 +64,15 @@ static bool are_read(const struct config *config, const struct current_sources *
     return true;
 }
 
+/* What a pack must show depends on who makes the limits, and on whether the user says how many cells it has.
+ */
+static bool need_more(const struct config *before, const struct config *now)
+{
+    return before->own_charge_parameters != now->own_charge_parameters ||
+           (before->nr_of_cells_per_battery != CONFIG_NOT_SET &&
+            now->nr_of_cells_per_battery == CONFIG_NOT_SET);
+}
+
 bool engine_reconfigure(struct engine *engine, const struct config *config)
 {
     bool read = are_read(&engine->config, &config->current_sources);
@@ -77,7 +86,7 @@ bool engine_reconfigure(struct engine *engine, const struct config *config)
     memcpy(engine->config.mppt_keyword, kept.mppt_keyword, CONFIG_TEXT_MAX);
     if (!read)
         engine->config.current_sources = kept.current_sources;
-    devices_decide_anew(&engine->devices);
+    devices_decide_anew(&engine->devices, need_more(&kept, config));
     engine->unmatched = (struct report_unmatched){0};
     for (size_t i = 0; i < engine->devices.count;) {
         bool again = engine->devices.device[i]->identity_changed;
@@ -281,6 +290,8 @@ static void on_roster_event(void *ctx, enum roster_event event, const struct ros
 {
     struct engine *engine = ctx;
 
+    if (event == ROSTER_CALLED && !entry->serial[0])
+        work_rename(&engine->aggregator.work, entry->name, device->pack.name);
     report_pack(event, entry, device, &engine->devices);
 }
 
@@ -377,6 +388,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
     in.packs_implausible = devices_implausible(&engine->devices);
+    in.packs_incomplete = report_incomplete(&engine->devices, now_s);
     in.cannot_save = engine->cannot_save;
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
@@ -410,12 +422,13 @@ size_t engine_packs_needed(const struct engine *engine)
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown)
 {
     bool complete = engine->aggregate.bank.packs >= 1; /* of strings: one of them */
+    bool counted = engine->config.shape.strings == 0 || engine->config.nr_of_batteries != CONFIG_NOT_SET;
 
+    if (complete && (!counted || engine->aggregate.packs_online >= (double)engine_packs_needed(engine)))
+        engine->was_complete = true;
     if (!shown) {
         engine->all_lost_s = NAN;
-        if (engine->config.shape.strings == 0 || engine->config.nr_of_batteries != CONFIG_NOT_SET)
-            complete = complete && engine->aggregate.packs_online >= (double)engine_packs_needed(engine);
-        return complete ? ENGINE_ENTER : ENGINE_STAY;
+        return complete && engine->was_complete ? ENGINE_ENTER : ENGINE_STAY;
     }
     if (complete) {
         engine->all_lost_s = NAN;

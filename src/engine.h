@@ -36,6 +36,7 @@ struct engine {
     bool cannot_save;   /* the caller says so: it is shown as an alarm */
     struct contradiction_watch current_contradicts;
     double contradictions_s; /* when they were looked for last */
+    bool was_complete;       /* in this run: from then on one pack suffices to be shown again */
     double all_lost_s;       /* since when no pack is there while we are shown; NAN = not so */
 };
 
@@ -82,7 +83,8 @@ bool engine_request(struct engine *engine, double id);
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today);
 
 /* Whether the bank may be shown. It is complete enough to enter when NR_OF_BATTERIES packs are there (one
- * when unset); it is to leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
+ * when unset, or when that was so before: a new instance, or a bus that restarted, is no new bank); it is to
+ * leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
 enum engine_presence { ENGINE_STAY, ENGINE_ENTER, ENGINE_LEAVE };
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown);
 

@@ -1,4 +1,5 @@
-/* One line per fact, to stdout, where multilog or journald stamps it with the time. */
+/* One line per fact, to stdout, where multilog or journald stamps it with the time. It never waits: lines
+ * that nobody takes are counted, and their number is said when somebody reads again. */
 #ifndef LOG_H
 #define LOG_H
 

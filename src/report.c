@@ -73,8 +73,16 @@ void report_pack(enum roster_event event, const struct roster_entry *entry, cons
         log_warning("Pack \"%s\" is lost: %s %s", entry->name, entry->service,
                     describe_loss(devices_find(devices, entry->service)));
         break;
+    case ROSTER_CALLED:
+        break; /* said as ROSTER_RENAMED */
     case ROSTER_RENAMED:
-        log_info("%s is called \"%s\" now", entry->service, entry->name);
+        if (entry->renames > 1)
+            log_warning(
+                "%s is called \"%s\" now, and changed its name %u times since that was last said: look at "
+                "its driver",
+                entry->service, entry->name, entry->renames);
+        else
+            log_info("%s is called \"%s\" now", entry->service, entry->name);
         break;
     case ROSTER_FORGOTTEN:
         log_warning("Pack \"%s\" is no longer waited for: the bank is what is here", entry->name);
@@ -302,13 +310,24 @@ static void say_period(const struct aggregate *a)
         a->packs_online, a->packs_online == 1 ? "" : "s");
 }
 
+/* Merged limits leave feed-in to the user, who may not know what it does to them. */
+static void say_unguarded(struct report *report, const struct aggregate *aggregate)
+{
+    if (aggregate->unguarded && !report->unguarded)
+        log_warning(
+            "CCL is %.1f A (%s), but DC feed-in is on: Venus lets the solar chargers ignore CCL. Turn "
+            "feed-in off; OWN_CHARGE_PARAMETERS = True does it by itself",
+            aggregate->limits.charge_current.value, aggregate->limits.charge_current.reason);
+    report->unguarded = aggregate->unguarded;
+}
+
 /* The guard over DC feed-in, whose setting is the user's. */
 static void say_feed_in(struct report *report, const struct aggregator *aggregator,
                         const struct aggregate *aggregate)
 {
     const struct feed_in *guard = &aggregator->feed_in;
     const struct limits *limits = &aggregate->limits;
-    bool by_cell = aggregate->control.peaking || !limits->charge_blocked; /* else by a pack that blocks */
+    bool by_cell = aggregate->control.peaking || !(limits->charge_blocked || limits->stopped);
 
     if (aggregate->feed_in.overruled)
         log_warning(
@@ -406,6 +425,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_current(report, aggregate);
     say_charge(aggregate, aggregate->charge_gap_s);
     say_feed_in(report, aggregator, aggregate);
+    say_unguarded(report, aggregate);
     say_balancing(report, aggregator);
     say_strings(report, config, aggregator);
     say_capacity(report, aggregator);

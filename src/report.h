@@ -24,6 +24,7 @@ struct report {
     } limit[3];
     int feed_in_state;                   /* enum feed_in_state */
     bool feed_in_alarm;                  /* it was said that it cannot be set */
+    bool unguarded;                      /* it was said that nobody guards it */
     int balancing_state;                 /* enum balancing_state */
     bool too_many_packs, too_many_cells; /* said */
     unsigned sweeps;                     /* of the bank */

@@ -179,3 +179,33 @@ void report_shunts(struct devices *devices, double now_s)
             look_at_shunt(devices, devices->device[i], now_s);
     }
 }
+
+static bool is_incomplete(const struct device *device)
+{
+    return device->device_class == CLASS_BATTERY && device->role == ROLE_PACK && device->scanned &&
+           !device->member && !device->stale && device->waits_for;
+}
+
+size_t report_incomplete(struct devices *devices, double now_s)
+{
+    size_t said = 0;
+
+    for (size_t i = 0; i < devices->count; i++) {
+        struct device *device = devices->device[i];
+
+        if (!is_incomplete(device)) {
+            device->incomplete_s = NAN;
+            device->incomplete_said = false;
+            continue;
+        }
+        if (isnan(device->incomplete_s))
+            device->incomplete_s = now_s;
+        if (!device->incomplete_said && now_s - device->incomplete_s >= REPORT_INCOMPLETE_S) {
+            device->incomplete_said = true;
+            log_warning("Pack \"%s\" (%s) is not in the bank, for it lacks %s: nothing that it says counts",
+                        device->pack.name, device->service, device->waits_for);
+        }
+        said += device->incomplete_said;
+    }
+    return said;
+}

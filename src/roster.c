@@ -4,35 +4,66 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The same pack, as far as serials can tell. */
-static bool same_serial(const struct roster_entry *entry, const struct device *device)
+/* Only two serials are two packs: one that is not told (yet, or for a moment) is no other serial. */
+static bool same_serial(const struct roster_entry *entry, const char *serial)
 {
-    return strcmp(entry->serial, device->pack.reading.serial) == 0;
+    return !entry->serial[0] || !serial[0] || strcmp(entry->serial, serial) == 0;
+}
+
+static bool is_at(const struct roster_entry *entry, const struct device *device)
+{
+    return entry->present && strcmp(entry->service, device->service) == 0 &&
+           same_serial(entry, device->pack.reading.serial);
+}
+
+/* One that is away and whose serial does not tell: by its name, or by its place when neither has any. */
+static bool may_be(const struct roster_entry *entry, const struct device *device)
+{
+    const char *serial = device->pack.reading.serial;
+
+    return entry->used && !entry->present && same_serial(entry, serial) &&
+           (strcmp(entry->name, device->pack.name) == 0 ||
+            (!entry->serial[0] && !serial[0] && strcmp(entry->service, device->service) == 0));
 }
 
 static bool is_device(const struct roster_entry *entry, const struct device *device)
 {
-    return device->member && strcmp(entry->service, device->service) == 0 && same_serial(entry, device);
+    return device->member && is_at(entry, device);
 }
 
-/* The slot of a pack. One that is away is known again by its serial, whatever its service is called now
- * (ttyUSB0 today is ttyUSB1 tomorrow), or by its name if it shows no serial. */
-static struct roster_entry *find(struct roster *roster, const struct device *device)
+/* The slot of a pack that is away and has this serial; NULL = none. */
+static struct roster_entry *find_away(struct roster *roster, const char *serial)
 {
-    for (size_t i = 0; i < roster->count; i++) {
+    for (size_t i = 0; i < roster->count && serial[0]; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
-        if (entry->used && is_device(entry, device))
-            return entry;
-    }
-    for (size_t i = 0; i < roster->count; i++) {
-        struct roster_entry *entry = &roster->entry[i];
-
-        if (entry->used && !entry->present && same_serial(entry, device) &&
-            (entry->serial[0] || strcmp(entry->name, device->pack.name) == 0))
+        if (entry->used && !entry->present && strcmp(entry->serial, serial) == 0)
             return entry;
     }
     return NULL;
+}
+
+/* The slot of a pack. One that is away is known again by its serial, whatever its service is called now
+ * (ttyUSB0 today is ttyUSB1 tomorrow), or by its name if it shows no serial. One whose serial tells only now
+ * that it had been here before leaves the slot that it was given meanwhile. */
+static struct roster_entry *find(struct roster *roster, const struct device *device)
+{
+    struct roster_entry *before = find_away(roster, device->pack.reading.serial);
+
+    for (size_t i = 0; i < roster->count; i++) {
+        struct roster_entry *entry = &roster->entry[i];
+
+        if (!entry->used || !is_device(entry, device))
+            continue;
+        if (entry->serial[0] || !before)
+            return entry;
+        memset(entry, 0, sizeof *entry);
+    }
+    for (size_t i = 0; i < roster->count && !before; i++) {
+        if (may_be(&roster->entry[i], device))
+            return &roster->entry[i];
+    }
+    return before;
 }
 
 /* Of those who are away the one that has been so for longest; NULL = none is. */
@@ -64,9 +95,19 @@ static void copy(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from);
 }
 
+static void tell_rename(struct roster_entry *entry, double now_s, roster_event_fn event, void *ctx)
+{
+    if (entry->renames == 0 || !entry->present || now_s < entry->rename_quiet_s)
+        return;
+    event(ctx, ROSTER_RENAMED, entry, NULL);
+    entry->renames = 0;
+    entry->rename_quiet_s = now_s + ROSTER_RENAME_QUIET_S;
+}
+
 static bool note_member(struct roster *roster, const struct device *device, roster_event_fn event, void *ctx)
 {
     struct roster_entry *entry = find(roster, device);
+    const char *serial = device->pack.reading.serial;
     enum roster_event what = ROSTER_RETURNED;
 
     if (!entry) {
@@ -80,17 +121,25 @@ static bool note_member(struct roster *roster, const struct device *device, rost
         memset(entry, 0, sizeof *entry);
         what = ROSTER_JOINED;
     } else if (entry->present) {
+        bool told = serial[0] && !entry->serial[0];
+
+        if (told)
+            copy(entry->serial, sizeof entry->serial, serial);
         if (strcmp(entry->name, device->pack.name) == 0)
-            return false;
-        what = ROSTER_RENAMED;
+            return told;
+        what = ROSTER_CALLED;
+        event(ctx, what, entry, device);
+        entry->renames++;
     }
     entry->used = true;
     entry->present = true;
     entry->installed_Ah = entry->remaining_Ah = NAN;
     copy(entry->service, sizeof entry->service, device->service);
     copy(entry->name, sizeof entry->name, device->pack.name);
-    copy(entry->serial, sizeof entry->serial, device->pack.reading.serial);
-    event(ctx, what, entry, device);
+    if (serial[0])
+        copy(entry->serial, sizeof entry->serial, serial);
+    if (what != ROSTER_CALLED)
+        event(ctx, what, entry, device);
     return true;
 }
 
@@ -101,7 +150,7 @@ void roster_note_leaving(struct roster *roster, const struct device *device)
     for (size_t i = 0; i < roster->count && device->device_class == CLASS_BATTERY; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
-        if (!entry->present || strcmp(entry->service, device->service) != 0 || !same_serial(entry, device))
+        if (!is_at(entry, device))
             continue;
         entry->installed_Ah = reading->capacity_installed_Ah;
         entry->remaining_Ah = pack_remaining_Ah(reading);
@@ -133,7 +182,8 @@ static bool is_excluded(const struct devices *devices, const struct roster_entry
         const struct device *device = devices->device[i];
 
         if (device->device_class == CLASS_BATTERY && strcmp(device->service, entry->service) == 0)
-            return device->role == ROLE_OTHER || device->role == ROLE_SHUNT;
+            return device->role == ROLE_OTHER || device->role == ROLE_SHUNT ||
+                   device->role == ROLE_NOT_IN_BANK;
     }
     return false;
 }
@@ -188,6 +238,7 @@ bool roster_update(struct roster *roster, const struct devices *devices, double 
     for (size_t i = 0; i < roster->count; i++) {
         struct roster_entry *entry = &roster->entry[i];
 
+        tell_rename(entry, now_s, event, ctx);
         if (!is_over(roster, entry, devices->config, now_s))
             continue;
         event(ctx, ROSTER_FORGOTTEN, entry, NULL);

@@ -226,8 +226,9 @@ const struct key settings_keys[] = {
              "cells are above MAX_CELL_VOLTAGE, once they are, as dbus-aggregate-batteries does it.")},
     {control, "FEED_IN_RETURN", NULL, KEY_CHOICE, AT(feed_in_return), 0, 0, 0, "calm or balanced", "calm",
      MEANING(
-         "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE or a pack blocks charging "
-         "(OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has stayed 10 mV under "
+         "DC feed-in is turned off while a cell is at MAX_CELL_VOLTAGE, a pack blocks charging or CCL is 0 "
+         "for the whole bank (OWN_CHARGE_PARAMETERS = True). It comes back, calm: when the highest cell has "
+         "stayed 10 mV under "
          "MAX_CELL_VOLTAGE for FEED_IN_MIN_HOLD; balanced: when the cells differ by less than CELL_DIFF_MAX, "
          "which near the top may take days.")},
     {control, "FEED_IN_MIN_HOLD", NULL, KEY_REAL, AT(feed_in_min_hold_s), 0, 0, 3600, "s", "60",
@@ -236,7 +237,8 @@ const struct key settings_keys[] = {
              "an hour.")},
 
     {output, "UPDATE_INTERVAL_DATA", NULL, KEY_WHOLE, AT(update_interval_data_s), 0, 1, 60, "s", "1",
-     MEANING("Everything is calculated at least this often, also when nothing changed.")},
+     MEANING("Everything is calculated each second, and shown when it changed; what time alone changes, at "
+             "least this often.")},
     {output, "UPDATE_COALESCE", NULL, KEY_WHOLE, AT(update_coalesce_ms), 0, 0, 1000, "ms", "50",
      MEANING("Changes are gathered for so long, then calculated and published once.")},
     {output, "SEND_CELL_VOLTAGES", NULL, KEY_BOOL, AT(send_cell_voltages), 0, 0, 0, "", "False",

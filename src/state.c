@@ -19,6 +19,7 @@
 #define PYTHON_CHARGE_FILE "storedvalue_charge"
 #define STATE_SECTION "state"
 #define CHARGE_LARGEST_AH 1e6
+#define CAPACITY_WORD " of "
 
 /* state.ini grows with the packs that were ever there: so much is more than 64 of them need. */
 enum { STATE_BYTES_MAX = 256 * 1024 };
@@ -87,8 +88,17 @@ static int replace_file(const char *directory, const char *name, const char *con
 int state_write_charge(const char *directory, const struct state *state)
 {
     char content[CONTENT_BYTES_MAX];
-    int length = isfinite(state->charge_Ah) ? snprintf(content, sizeof content, "%.3f\n", state->charge_Ah)
-                                            : snprintf(content, sizeof content, "-1\n");
+    int length;
+
+    /* One number for users, and in the same write the bank that it was counted in: a power cut between two
+     * files would make 597 of 840 Ah those of another bank. */
+    if (!isfinite(state->charge_Ah))
+        length = snprintf(content, sizeof content, "-1\n");
+    else if (isfinite(state->charge_capacity_Ah))
+        length = snprintf(content, sizeof content, "%.3f" CAPACITY_WORD "%.10g\n", state->charge_Ah,
+                          state->charge_capacity_Ah);
+    else
+        length = snprintf(content, sizeof content, "%.3f\n", state->charge_Ah);
 
     return replace_file(directory, CHARGE_FILE, content, (size_t)length);
 }
@@ -175,6 +185,7 @@ int state_write(const char *directory, const struct state *state)
     add_number(content, "feed_in_debt", state->feed_in_debt);
     add_number(content, "feed_in_held_s", state->feed_in_held_s);
     add_number(content, "feed_in_seen_s", state->feed_in_seen_s);
+    add_number(content, "feed_in_packs", state->feed_in_packs);
     add_learned(content, state->learned);
     return write_with_work(directory, content, state->work);
 }
@@ -334,7 +345,20 @@ static void read_python_balancing(const char *directory, struct state *state)
     }
 }
 
-static void read_charge(const char *directory, struct state *state, struct note *note)
+/* "597.000 of 840": the capacity, NAN where a user left it out, or an older version did. */
+static double parse_capacity(const char *content)
+{
+    const char *word = strstr(content, CAPACITY_WORD);
+    double capacity_Ah;
+
+    if (!word || !parse_first_number(word + strlen(CAPACITY_WORD), &capacity_Ah) || !(capacity_Ah > 0) ||
+        capacity_Ah > CHARGE_LARGEST_AH)
+        return NAN;
+    return capacity_Ah;
+}
+
+/* The capacity that stands beside the charge; NAN = none does. */
+static double read_charge(const char *directory, struct state *state, struct note *note)
 {
     static const char instead[] = "the counter begins with the SoC of the packs";
     char content[CONTENT_BYTES_MAX];
@@ -345,14 +369,14 @@ static void read_charge(const char *directory, struct state *state, struct note 
     ssize_t length;
 
     if (read_python_charge(directory, state))
-        return;
+        return NAN;
     length = read_or_note(directory, CHARGE_FILE, content, sizeof content, instead, note);
     if (length < 0)
-        return;
+        return NAN;
     if (strlen(content) == (size_t)length && parse_first_number(content, &charge_Ah) &&
         fabs(charge_Ah) <= CHARGE_LARGEST_AH) {
         state->charge_Ah = charge_Ah < 0 ? NAN : charge_Ah;
-        return;
+        return charge_Ah < 0 ? NAN : parse_capacity(content);
     }
     blank = strspn(content, " \t\r\n");
     shown = (int)strcspn(content + blank, "\r\n");
@@ -363,6 +387,7 @@ static void read_charge(const char *directory, struct state *state, struct note 
                  shown < SHOWN_MAX ? shown : SHOWN_MAX, content + blank, CHARGE_LARGEST_AH,
                  strchr(content, ',') ? ", decimals with a point" : "");
     add_spoilt(note, directory, CHARGE_FILE, what, instead);
+    return NAN;
 }
 
 /* What of state.ini was good. */
@@ -405,6 +430,7 @@ static bool take_number(struct state *state, const char *name, const char *value
         {"feed_in_debt", 1, true, NULL, NULL, &state->feed_in_debt},
         {"feed_in_held_s", 1e9, false, &state->feed_in_held_s, NULL, NULL},
         {"feed_in_seen_s", 1e11, false, &state->feed_in_seen_s, NULL, NULL},
+        {"feed_in_packs", 1000, true, NULL, &state->feed_in_packs, NULL},
     };
     double number;
 
@@ -496,6 +522,7 @@ enum state_finding state_read(const char *directory, struct state *state, struct
                               char *message, size_t size)
 {
     struct note note = {message, size, STATE_FOUND};
+    double capacity_Ah;
 
     message[0] = '\0';
     *state = (struct state){.charge_Ah = NAN,
@@ -508,8 +535,10 @@ enum state_finding state_read(const char *directory, struct state *state, struct
     if (work)
         work_memory_init(work);
     check_directory(directory, &note);
-    read_charge(directory, state, &note);
+    capacity_Ah = read_charge(directory, state, &note);
     read_state_ini(directory, state, &note);
+    if (!isnan(capacity_Ah))
+        state->charge_capacity_Ah = capacity_Ah; /* of one write with the charge */
     read_python_balancing(directory, state);
     return note.worst;
 }

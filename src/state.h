@@ -1,4 +1,4 @@
-/* What must survive a restart: `charge` (one number, Ah, edited by users) and `state.ini`; and what the
+/* What must survive a restart: `charge` ("597.000 of 840": Ah, edited by users) and `state.ini`; and what the
  * Python service left (`storedvalue_charge`, `last_balancing` or `storedvalue_last_balancing`). Written to a
  * temporary file beside it, fsync, rename: a power cut leaves the old or the new, never half. */
 #ifndef STATE_H
@@ -23,6 +23,7 @@ struct state {
     int balancing_day_of_year; /* 1..366 from a file of the Python service, while we have no date; 0 = none */
 
     bool feed_in_debt;     /* we turned DC feed-in off, and owe its return */
+    int feed_in_packs;     /* that were here when it began; 0 = unknown */
     double feed_in_held_s; /* how long that lasted already ... */
     double feed_in_seen_s; /* ... at this time of the wall clock, seconds since the epoch; 0 = unknown */
 

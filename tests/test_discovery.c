@@ -423,7 +423,7 @@ static void other_settings_decide_anew_even_of_a_pack_without_a_name(void **stat
     pack = arrive_pack(world, "com.victronenergy.battery.a", 1, "", "1");
     assert_int_equal(pack->role, ROLE_PACK);
     set_patterns(&world->config.packs, "#2", NULL);
-    devices_decide_anew(&world->devices);
+    devices_decide_anew(&world->devices, false);
     devices_settle(&world->devices, pack);
     assert_int_equal(pack->role, ROLE_OTHER);
 }

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +100,55 @@ static void a_line_too_long_is_cut_and_shows_it(void **state)
     assert_string_equal(output + strlen(output) - 5, "x...\n");
 }
 
+static size_t fill(int fd)
+{
+    size_t bytes = 0;
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    while (write(fd, "", 1) == 1)
+        bytes++;
+    fcntl(fd, F_SETFL, 0);
+    return bytes;
+}
+
+static void what_nobody_reads_is_counted_and_never_waited_for(void **state)
+{
+    struct capture capture;
+    char output[OUTPUT_BYTES];
+    size_t bytes;
+    char byte;
+
+    (void)state;
+    log_set_level(LOG_INFO);
+    begin(&capture);
+    bytes = fill(capture.pipe[1]);
+    log_info("never read");
+    log_info("nor this");
+    for (; bytes > 0; bytes--)
+        assert_int_equal(read(capture.pipe[0], &byte, 1), 1);
+    log_info("read again");
+    end(&capture, output);
+    assert_string_equal(output,
+                        "WARNING: 2 lines of the log are lost, for nobody read them\nINFO: read again\n");
+}
+
+static void a_reader_that_is_gone_ends_nothing(void **state)
+{
+    struct capture capture;
+    char output[OUTPUT_BYTES];
+
+    (void)state;
+    begin(&capture);
+    close(capture.pipe[0]);
+    log_info("to nobody");
+    end(&capture, output);
+    begin(&capture);
+    log_info("to somebody");
+    end(&capture, output);
+    assert_string_equal(output,
+                        "WARNING: 1 line of the log is lost, for nobody read it\nINFO: to somebody\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +156,8 @@ int main(void)
         cmocka_unit_test(what_is_under_the_level_is_not_said),
         cmocka_unit_test(a_name_from_the_bus_cannot_forge_a_line),
         cmocka_unit_test(a_line_too_long_is_cut_and_shows_it),
+        cmocka_unit_test(what_nobody_reads_is_counted_and_never_waited_for),
+        cmocka_unit_test(a_reader_that_is_gone_ends_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

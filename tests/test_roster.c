@@ -155,6 +155,132 @@ static void a_pack_that_the_settings_exclude_is_not_missing(void **state)
     assert_int_equal(heard.excluded, 0);
 }
 
+static size_t heard_in_all(const struct heard *heard)
+{
+    return heard->joined + heard->returned + heard->left + heard->renamed + heard->forgotten +
+           heard->excluded;
+}
+
+static void a_serial_that_arrives_late_is_that_of_the_same_pack(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    tell_text(world, pack, "/Serial", "S1");
+    devices_settle(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard_in_all(&heard), 0);
+    assert_int_equal(roster.count, 1);
+    assert_string_equal(roster.entry[0].serial, "S1");
+}
+
+static void a_serial_that_is_invalid_for_a_moment_is_neither_lost_nor_forgotten(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    tell_text(world, pack, "/Serial", "");
+    devices_settle(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard_in_all(&heard), 0);
+    assert_int_equal(roster_missing(&roster), 0);
+    assert_string_equal(roster.entry[0].serial, "S1");
+    tell_text(world, pack, "/Serial", "S9"); /* two serials are two packs */
+    devices_settle(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 2, &heard);
+    assert_int_equal(heard.left, 1);
+    assert_int_equal(heard.joined, 1);
+}
+
+static void a_pack_that_returns_without_its_serial_is_known_by_its_name(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    strcpy(world->config.battery_instance_name_path, "/CustomName");
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB7", 1, roster.entry[0].name, "");
+    look(world, &roster, CONFIG_NOT_SET, 2, &heard);
+    assert_int_equal(heard.returned, 1);
+    assert_int_equal(roster_missing(&roster), 0);
+    assert_string_equal(roster.entry[0].serial, "S1");
+}
+
+static void a_pack_that_returns_unknown_and_tells_its_serial_later_is_no_second_one(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    devices_remove(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB7", 1, "another", "");
+    look(world, &roster, CONFIG_NOT_SET, 2, &heard);
+    assert_int_equal(roster_missing(&roster), 1); /* nobody can know yet */
+    tell_text(world, pack, "/Serial", "S1");
+    devices_settle(&world->devices, pack);
+    look(world, &roster, CONFIG_NOT_SET, 3, &heard);
+    assert_int_equal(heard.returned, 1);
+    assert_int_equal(roster_missing(&roster), 0);
+    assert_true(roster.entry[0].present);
+    assert_false(roster.entry[1].used);
+}
+
+/* Other settings: BANK no longer names it. */
+static void a_pack_that_is_no_longer_in_BANK_is_not_missing(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+
+    arrive_pack(world, "com.victronenergy.battery.ttyUSB1", 2, "B", "S2");
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    pack->role = ROLE_NOT_IN_BANK;
+    pack->member = false;
+    look(world, &roster, CONFIG_NOT_SET, 1, &heard);
+    assert_int_equal(heard.excluded, 1);
+    assert_int_equal(heard.left, 0);
+    assert_int_equal(roster_missing(&roster), 0);
+}
+
+static void a_pack_that_renames_itself_endlessly_is_told_once_a_minute(void **state)
+{
+    struct world *world = *state;
+    struct roster roster = {0};
+    struct heard heard;
+    struct device *pack = arrive_pack(world, "com.victronenergy.battery.ttyUSB0", 1, "A", "S1");
+    char name[16];
+    size_t told = 0;
+
+    look(world, &roster, CONFIG_NOT_SET, 0, &heard);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "N%d", i);
+        tell_text(world, pack, "/CustomName", name);
+        strcpy(pack->pack.name, name);
+        look(world, &roster, CONFIG_NOT_SET, 1 + 0.1 * i, &heard);
+        told += heard.renamed;
+    }
+    assert_int_equal(told, 1);
+    assert_string_equal(roster.entry[0].name, "N99"); /* what is shown follows at once */
+    look(world, &roster, CONFIG_NOT_SET, 70, &heard);
+    assert_int_equal(heard.renamed, 1);
+    look(world, &roster, CONFIG_NOT_SET, 200, &heard);
+    assert_int_equal(heard.renamed, 0);
+}
+
 static void nobody_is_forgotten_while_all_are_away(void **state)
 {
     struct world *world = *state;
@@ -207,6 +333,12 @@ int main(void)
         TEST(a_missing_pack_is_forgotten_after_the_grace_when_no_number_is_set),
         TEST(a_missing_pack_is_waited_for_without_end_when_a_number_is_set),
         TEST(a_pack_that_the_settings_exclude_is_not_missing),
+        TEST(a_serial_that_arrives_late_is_that_of_the_same_pack),
+        TEST(a_serial_that_is_invalid_for_a_moment_is_neither_lost_nor_forgotten),
+        TEST(a_pack_that_returns_without_its_serial_is_known_by_its_name),
+        TEST(a_pack_that_returns_unknown_and_tells_its_serial_later_is_no_second_one),
+        TEST(a_pack_that_is_no_longer_in_BANK_is_not_missing),
+        TEST(a_pack_that_renames_itself_endlessly_is_told_once_a_minute),
         TEST(nobody_is_forgotten_while_all_are_away),
         TEST(in_a_full_roster_the_newcomer_has_the_place_of_the_longest_gone),
     };

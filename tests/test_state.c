@@ -312,6 +312,32 @@ static void what_is_unknown_is_read_back_as_unknown(void **state)
     assert_int_equal(bench->state.device_instance, -1);
 }
 
+/* A power cut between two files would make 597 of 840 Ah those of a bank of 280. */
+static void the_charge_and_its_capacity_are_one_write(void **state)
+{
+    static const struct {
+        const char *charge;
+        double charge_Ah, capacity_Ah;
+    } files[] = {{"597.000 of 840\n", 597, 840}, {"300 of 840.5", 300, 840.5}, {"300\n", 300, 280},
+                 {"300 Ah", 300, 280},           {"300 of all", 300, 280},     {"300 of -5", 300, 280}};
+    struct bench *bench = *state;
+    struct state written = bench->state;
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        put(bench, "state.ini", "[state]\ncharge_capacity_Ah = 280\n");
+        put(bench, "charge", files[i].charge);
+        read_state(bench);
+        assert_true(bench->state.charge_Ah == files[i].charge_Ah);
+        assert_true(bench->state.charge_capacity_Ah == files[i].capacity_Ah);
+    }
+    written.charge_Ah = 597;
+    written.charge_capacity_Ah = 840;
+    assert_int_equal(state_write_charge(bench->directory, &written), 0);
+    expect_content(bench, "charge", "597.000 of 840\n");
+    read_state(bench);
+    assert_true(bench->state.charge_capacity_Ah == 840);
+}
+
 static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **state)
 {
     struct bench *bench = *state;
@@ -323,6 +349,7 @@ static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **st
     written.seen_day = calendar_parse("2026-03-03");
     written.feed_in_debt = true;
     written.feed_in_held_s = 1234.5;
+    written.feed_in_packs = 3;
     assert_int_equal(state_write_charge(bench->directory, &written), 0);
     assert_int_equal(state_write(bench->directory, &written), 0);
     read_state(bench);
@@ -333,6 +360,7 @@ static void the_balancing_cycle_and_the_feed_in_debt_survive_a_restart(void **st
     assert_int_equal(bench->state.seen_day, written.seen_day);
     assert_true(bench->state.feed_in_debt);
     assert_true(bench->state.feed_in_held_s == 1234.5);
+    assert_int_equal(bench->state.feed_in_packs, 3);
 }
 
 static void a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour(void **state)
@@ -474,21 +502,14 @@ static void what_is_good_in_a_spoilt_state_ini_is_kept(void **state)
 static void what_is_out_of_range_in_state_ini_is_spoilt(void **state)
 {
     static const char *const lines[] = {
-        "charge_capacity_Ah = 0",
-        "charge_capacity_Ah = 2e6",
-        "device_instance = -1",
-        "device_instance = 2000000",
-        "balancing_state = 3",
-        "balancing_state = 0.5",
-        "balancing_age_days = -1",
-        "feed_in_debt = 2",
-        "feed_in_debt = yes",
-        "feed_in_held_s = -5",
-        "feed_in_held_s = inf",
-        "last_balancing = 2026-02-30",
-        "seen = today",
-        "soc_offset_A = much",
-        "soc_usable = nan",
+        "charge_capacity_Ah = 0",      "charge_capacity_Ah = 2e6",
+        "device_instance = -1",        "device_instance = 2000000",
+        "balancing_state = 3",         "balancing_state = 0.5",
+        "balancing_age_days = -1",     "feed_in_debt = 2",
+        "feed_in_debt = yes",          "feed_in_held_s = -5",
+        "feed_in_held_s = inf",        "feed_in_packs = 1.5",
+        "last_balancing = 2026-02-30", "seen = today",
+        "soc_offset_A = much",         "soc_usable = nan",
     };
     struct bench *bench = *state;
     char content[128];
@@ -712,6 +733,7 @@ int main(void)
         TEST(what_the_bank_has_done_survives_whatever_its_packs_are_called),
         TEST(the_work_of_64_packs_with_the_longest_names_survives),
         TEST(spoilt_work_is_left_out_and_the_rest_is_kept),
+        TEST(the_charge_and_its_capacity_are_one_write),
         TEST(the_balancing_cycle_and_the_feed_in_debt_survive_a_restart),
         TEST(a_feed_in_debt_is_not_lost_with_a_spoilt_neighbour),
         TEST(on_the_first_start_nothing_is_there_and_the_packs_tell_the_charge),

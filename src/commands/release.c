@@ -68,6 +68,7 @@ int command_release(const struct command_arguments *arguments)
         return still_owed(unpaid);
     state.feed_in_debt = false;
     state.feed_in_held_s = 0;
+    state.feed_in_packs = 0;
     result = state_write(arguments->data_directory, &state);
     if (result < 0) {
         fprintf(stderr, "battery-aggregator: DC feed-in is on again, but state.ini cannot be written: %s\n",

@@ -23,6 +23,7 @@ enum {
     WRONG_LINES_SAID_MAX = 10,
 };
 
+#define STEP_S 1.0            /* as the daemon's tick */
 #define JUMP_S 3600.0         /* a longer gap, or a step back: the clock was set, or another day begins */
 #define BELIEVED_FROM_S 1e9   /* a recording knows its time better than we do: any date since 2001 */
 #define DATE_LOOKED_AT_S 60.0 /* time zones change at whole minutes */
@@ -167,7 +168,7 @@ static void step(struct replay *replay)
 /* Time passes up to the next instant, as the daemon's tick has it pass where nothing arrives. */
 static void pass_time(struct replay *replay, double time_s)
 {
-    double period_s = replay->engine.config.update_interval_data_s;
+    double period_s = STEP_S;
     double dt_s = time_s - replay->time_s;
 
     if (isnan(replay->time_s)) {

@@ -342,22 +342,23 @@ static void stop_for(struct limit *limit, const struct lost_packs *lost, const c
              setting);
 }
 
-/* What the user chose for a bank of which a pack is lost; each limit says so. */
-static void obey_pack_lost(const struct config *config, const struct aggregator_input *in,
+/* What the user chose for a bank of which a pack is lost; each limit says so. True when it stops the bank. */
+static bool obey_pack_lost(const struct config *config, const struct aggregator_input *in,
                            struct limits *limits)
 {
     bool stop = config->pack_lost == PACK_LOST_STOP;
     bool held = config->pack_lost == PACK_LOST_HOLD && in->lost.longest_s >= config->lost_grace_s;
 
     if (in->packs_missing == 0)
-        return;
+        return false;
     add_missing(&limits->charge_voltage, &in->lost, in->packs_missing);
     add_missing(&limits->charge_current, &in->lost, in->packs_missing);
     add_missing(&limits->discharge_current, &in->lost, in->packs_missing);
     if (!stop && !held)
-        return;
+        return false;
     stop_for(&limits->charge_current, &in->lost, stop ? "stop" : "hold");
     stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
+    return true;
 }
 
 static void lower_to(struct limit *cap, const struct limit *limit)
@@ -520,11 +521,22 @@ static void merge_limits(struct aggregator *aggregator, const struct config *con
     sharing_hold_back(&aggregator->sharing, branches->list, branches->count, dt_s, limits);
 }
 
+/* A CCL of 0 has no force while DC feed-in is on. A driver that blinks is no reason to touch it, nor a bus:
+ * who comes back to it needs a moment. What was never there was never led. */
+static bool is_stopped(struct aggregator *aggregator, bool zero, const struct aggregator_input *in)
+{
+    if (!zero || !aggregator->stopping || isnan(in->feed_in))
+        aggregator->stopping_since_s = in->time_s;
+    aggregator->stopping = zero;
+    return zero && in->time_s - aggregator->stopping_since_s >= AGGREGATOR_STOPPED_S;
+}
+
 static void decide_limits(struct aggregator *aggregator, const struct config *config,
                           const struct aggregator_input *in, struct branches *branches, struct aggregate *out)
 {
     bool exclude = config->blocked_pack == BLOCKED_PACK_EXCLUDE;
     double dt_s = in->time_s - aggregator->sharing.last_time_s;
+    bool stops;
     const struct control_input control = {
         .time_s = in->time_s,
         .today = in->today,
@@ -541,8 +553,10 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
     if (branches->count == 0) {
         retreat(aggregator, &out->limits);
+        out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
         return;
     }
+    aggregator->had_packs = true;
     if (config->own_charge_parameters) {
         control_step(&aggregator->control, config, &control, &out->control);
         out->limits = out->control.limits;
@@ -557,7 +571,25 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
     never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
-    obey_pack_lost(config, in, &out->limits);
+    stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
+    out->limits.stopped = is_stopped(aggregator, stops, in);
+}
+
+/* Packs of the bank, or of the hold that a restart found, whose cells may be in danger and are not seen. They
+ * are waited for as long as their part is kept; of whom nobody hears longer than that, the bank goes on
+ * without. */
+static bool is_unseen(struct aggregator *aggregator, const struct config *config,
+                      const struct aggregator_input *in, const struct bank *bank)
+{
+    const struct feed_in *guard = &aggregator->feed_in;
+    size_t unseen = in->packs_missing;
+
+    if (guard->debt && guard->packs > (int)(in->pack_count + unseen))
+        unseen = (size_t)guard->packs - in->pack_count;
+    if (unseen > aggregator->unseen)
+        aggregator->unseen_since_s = in->time_s;
+    aggregator->unseen = unseen;
+    return bank->packs == 0 || (unseen > 0 && in->time_s - aggregator->unseen_since_s < config->lost_grace_s);
 }
 
 /* Of a pack in a string: that of the string, which is one current. */
@@ -593,19 +625,24 @@ static void guard_feed_in(struct aggregator *aggregator, const struct config *co
                           const struct aggregator_input *in, struct aggregate *out)
 {
     bool own = config->own_charge_parameters;
+    bool stopped = out->limits.charge_blocked || out->limits.stopped;
+    bool unseen = is_unseen(aggregator, config, in, &out->bank);
     const struct feed_in_input input = {
         .time_s = in->time_s,
         .setting = in->feed_in,
-        .danger = own && (out->control.peaking || out->limits.charge_blocked),
-        .cells_calm = !own || out->control.cells_calm,
+        .danger = own && (out->control.peaking || stopped),
+        .cells_calm = !own || out->bank.packs == 0 || out->control.cells_calm,
         .balanced = !own || out->control.balanced,
-        .charge_blocked = own && (out->limits.charge_blocked || out->bank.packs == 0),
+        .charge_blocked = own && out->limits.charge_blocked,
+        .unseen = own && unseen,
+        .packs = (int)in->pack_count,
         .rule = config->feed_in_return,
         .min_hold_s = config->feed_in_min_hold_s,
     };
 
     feed_in_step(&aggregator->feed_in, &input, &out->feed_in);
     out->feed_in_state = own || aggregator->feed_in.debt ? (double)aggregator->feed_in.state : NAN;
+    out->unguarded = !own && in->feed_in == 1 && stopped;
 }
 
 /* What we have to say ourselves, beside the packs. */
@@ -615,6 +652,8 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
 
     if (out->feed_in.alarm || in->packs_implausible > 0 || in->cannot_save)
         bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
+    if (in->packs_incomplete > 0)
+        bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], 1);
     if (in->packs_missing == 0)
         return;
     bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], in->pack_count == 0 ? 2 : 1);

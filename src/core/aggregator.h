@@ -23,6 +23,7 @@
 enum {
     AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
+    AGGREGATOR_STOPPED_S = 5,       /* limits of 0 for so long are no blink of the bus */
     AGGREGATOR_HISTORIES = 10, /* what of /History is the packs' own where they know, and ours where not */
 };
 
@@ -41,6 +42,7 @@ struct aggregator_input {
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
     size_t packs_implausible; /* say what cannot be where safety depends on it */
+    size_t packs_incomplete;  /* are on the bus, and lack what the bank must know of them */
     size_t packs_missing;     /* were in the bank and are not on the bus now */
     struct lost_packs lost;
     const struct source *const *sources;
@@ -59,6 +61,7 @@ struct aggregate {
     struct control_output control; /* of our own charge control, when that is chosen */
     struct feed_in_output feed_in; /* what is to be done about DC feed-in */
     double feed_in_state;          /* enum feed_in_state; NAN without our own charge control */
+    bool unguarded;                /* DC feed-in takes the force of a CCL of 0, and the limits are merged */
     double soc_pct;
     double capacity_Ah; /* remaining */
     double consumed_Ah;
@@ -78,6 +81,11 @@ struct aggregator {
     struct soc soc; /* beside it, where SOC_METHOD = learned */
     struct control control;
     struct feed_in feed_in;
+    size_t unseen; /* packs that the guard misses, and since when */
+    double unseen_since_s;
+    bool stopping; /* the limits are 0 for the whole bank, and since when */
+    double stopping_since_s;
+    bool had_packs; /* in this run */
     struct work work;
     bool packs_tell[AGGREGATOR_HISTORIES]; /* the packs have told that part of their history once */
     bool counting;                         /* the counter has begun */

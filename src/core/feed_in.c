@@ -24,7 +24,7 @@ void feed_in_init(struct feed_in *guard, bool debt, double held_s)
     guard->debt = debt;
     guard->held_s = held_s;
     guard->calm_s = held_s; /* the first reading that is not calm takes it back */
-    guard->paid_s = NAN;
+    guard->paid_s = guard->returned_s = NAN;
     guard->last_time_s = NAN;
 }
 
@@ -63,6 +63,7 @@ static void begin_hold(struct feed_in *guard, const struct feed_in_input *in, st
     guard->held_s = 0;
     guard->calm_s = 0;
     guard->confirmed = false;
+    guard->packs = in->packs;
     forget_tries(guard);
     out->store = true;
 }
@@ -71,7 +72,7 @@ static bool may_return(const struct feed_in *guard, const struct feed_in_input *
 {
     double hold_s = fmax(guard->hold_s, in->min_hold_s);
 
-    if (in->danger || in->charge_blocked || guard->held_s < hold_s)
+    if (in->danger || in->charge_blocked || in->unseen || guard->held_s < hold_s)
         return false;
     return in->rule == FEED_IN_RETURN_BALANCED ? in->balanced : guard->calm_s >= hold_s;
 }
@@ -84,13 +85,22 @@ static void step_free(struct feed_in *guard, const struct feed_in_input *in, str
     write_until_read_back(guard, in, 0, 0, out);
 }
 
+static void count_hold(struct feed_in *guard, const struct feed_in_input *in, double dt_s)
+{
+    guard->held_s += dt_s;
+    if (!in->cells_calm || in->charge_blocked || in->danger)
+        guard->calm_s = 0;
+    else if (!in->unseen)
+        guard->calm_s += dt_s;
+}
+
 static void step_holding(struct feed_in *guard, const struct feed_in_input *in, double dt_s,
                          struct feed_in_output *out)
 {
-    guard->held_s += dt_s;
-    guard->calm_s = in->cells_calm && !in->charge_blocked && !in->danger ? guard->calm_s + dt_s : 0;
+    count_hold(guard, in, dt_s);
     if (may_return(guard, in)) {
         guard->state = FEED_IN_RETURNING;
+        guard->returned_s = NAN;
         forget_tries(guard);
         write_until_read_back(guard, in, 0, 1, out);
         return;
@@ -104,6 +114,14 @@ static void step_holding(struct feed_in *guard, const struct feed_in_input *in, 
     write_until_read_back(guard, in, dt_s, 0, out);
 }
 
+static void pay(struct feed_in *guard, struct feed_in_output *out)
+{
+    guard->state = FEED_IN_FREE;
+    guard->debt = false;
+    guard->confirmed = false;
+    out->store = true;
+}
+
 static void step_returning(struct feed_in *guard, const struct feed_in_input *in, double dt_s,
                            struct feed_in_output *out)
 {
@@ -112,14 +130,31 @@ static void step_returning(struct feed_in *guard, const struct feed_in_input *in
         write_until_read_back(guard, in, 0, 0, out);
         return;
     }
+    /* It read 1, and reads 0 now: the user's hand, and the user's setting. */
+    if (in->setting != 1 && !isnan(guard->returned_s)) {
+        pay(guard, out);
+        return;
+    }
     write_until_read_back(guard, in, dt_s, 1, out);
     if (in->setting != 1)
         return;
-    guard->state = FEED_IN_FREE;
-    guard->debt = false;
-    guard->confirmed = false;
-    guard->paid_s = 0;
-    out->store = true;
+    if (isnan(guard->returned_s))
+        guard->paid_s = guard->returned_s = 0;
+    else
+        guard->returned_s += dt_s;
+    if (guard->returned_s >= FEED_IN_SURE_S)
+        pay(guard, out);
+}
+
+/* Nobody there to write to, and who comes back may have forgotten. */
+static void step_without_settings(struct feed_in *guard, const struct feed_in_input *in, double dt_s,
+                                  struct feed_in_output *out)
+{
+    guard->returned_s = NAN;
+    if (guard->state == FEED_IN_HOLDING)
+        count_hold(guard, in, dt_s);
+    else if (guard->state == FEED_IN_RETURNING && in->danger)
+        begin_hold(guard, in, out);
 }
 
 void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct feed_in_output *out)
@@ -130,9 +165,8 @@ void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct 
     guard->last_time_s = in->time_s;
     guard->paid_s += dt_s;
     if (isnan(in->setting)) {
-        if (guard->state == FEED_IN_HOLDING)
-            guard->held_s += dt_s;
-        return; /* nobody there to write to */
+        step_without_settings(guard, in, dt_s, out);
+        return;
     }
     switch (guard->state) {
     case FEED_IN_FREE:

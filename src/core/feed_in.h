@@ -9,7 +9,7 @@
 enum feed_in_state {
     FEED_IN_FREE,      /* the setting is the user's */
     FEED_IN_HOLDING,   /* we turned it off, and owe it */
-    FEED_IN_RETURNING, /* the danger is over: we write it back until it is read back */
+    FEED_IN_RETURNING, /* the danger is over: we write it back until it has read so for a while */
 };
 
 const char *feed_in_state_name(enum feed_in_state state);
@@ -31,15 +31,19 @@ struct feed_in {
     double retry_pause_s; /* back-off */
     int tries;            /* writes in a row that were not confirmed */
     bool confirmed;       /* the 0 was read back in this hold */
+    double returned_s;    /* how long the setting has read 1 again; NAN = it does not */
+    int packs;            /* that were here when the hold began; stored, 0 = unknown */
 };
 
 struct feed_in_input {
     double time_s;   /* monotonic */
     double setting;  /* OvervoltageFeedIn as last read: 0, 1; NAN = no settings service */
-    bool danger;     /* a cell is at its limit, or a pack blocks charging */
+    bool danger;     /* a cell is at its limit, a pack blocks charging, or the bank is stopped */
     bool cells_calm; /* highest cell at least 10 mV under the limit, and known */
     bool balanced;   /* no cell above the limit and the difference under CELL_DIFF_MAX */
     bool charge_blocked;
+    bool unseen; /* cells that may be in danger are not seen: nothing is returned, and calm does not count */
+    int packs;   /* that are here */
     enum feed_in_rule rule;
     double min_hold_s; /* FEED_IN_MIN_HOLD */
 };
@@ -59,7 +63,10 @@ void feed_in_init(struct feed_in *guard, bool debt, double held_s);
 /* One step. Into holding at once when danger and the setting is 1; a setting of 0 in FREE is the user's
  * and stays. Out of it when the rule holds and min_hold is over; a peak within the hour after a return
  * doubles the next hold, up to an hour. A write is repeated with back-off (1 s doubling to 60 s) until
- * the setting reads as written. Without a settings service the guard rests. */
+ * the setting reads as written; the debt stands until it has read 1 for FEED_IN_SURE_S, for localsettings has
+ * it on flash only then. Without a settings service nothing is written; time and danger go on. */
+#define FEED_IN_SURE_S 5.0
+
 void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct feed_in_output *out);
 
 #endif

@@ -22,6 +22,8 @@ struct limits {
     struct limit discharge_current; /* DCL, A, >= 0 */
     bool charge_blocked;            /* a pack blocks charging, excluded or not */
     bool discharge_blocked;
+    bool
+        stopped; /* 0 for the whole bank for a while, whatever its cells say: none is seen, PACK_LOST, BANK */
 };
 
 /* What part of the current each pack takes, n numbers with the sum 1; 0: it takes no part, for it blocks. */

@@ -351,6 +351,14 @@ static size_t find_record(const struct work_memory *memory, const char *id, size
     return WORK_PACKS_MAX;
 }
 
+void work_rename(struct work *work, const char *from, const char *to)
+{
+    size_t place = find_record(&work->memory, from, 0);
+
+    if (place < WORK_PACKS_MAX && find_record(&work->memory, to, 0) == WORK_PACKS_MAX)
+        snprintf(work->memory.pack[place].id, READING_TEXT_MAX, "%s", to);
+}
+
 /* A place for a new pack: a free one, or that of the one that has been away for longest. */
 static size_t new_record(struct work *work, const char *id)
 {

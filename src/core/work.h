@@ -107,7 +107,13 @@ struct work_input {
 
 void work_record_init(struct work_record *record);
 void work_memory_init(struct work_memory *memory);
-void work_init(struct work *work, const struct work_memory *memory); /* NULL = nothing was saved */
+void work_init(
+    struct work *work,
+    const struct work_memory *memory); /* A pack without a serial is called something else: what it has done
+                                        * stays its own, and nobody's is given up for a name. */
+void work_rename(struct work *work, const char *from, const char *to);
+
+/* NULL = nothing was saved */
 
 void work_step(struct work *work, const struct work_input *in);
 

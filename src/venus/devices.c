@@ -52,7 +52,7 @@ struct device *devices_add(struct devices *devices, const char *service, enum de
         return NULL;
     memcpy(device->service, service, length);
     device->device_class = device_class;
-    device->heard_s = NAN;
+    device->heard_s = device->incomplete_s = NAN;
     reading_clear(device);
     devices->device[devices->count++] = device;
     return device;
@@ -121,6 +121,18 @@ size_t devices_implausible(const struct devices *devices)
     return count;
 }
 
+/* Who a battery is does not become unknown while its service stays: names, strings and histories hang on it.
+ */
+static void keep_serial(struct device *device)
+{
+    char *told = device->pack.reading.serial;
+
+    if (*told)
+        memcpy(device->serial, told, READING_TEXT_MAX);
+    else
+        memcpy(told, device->serial, READING_TEXT_MAX);
+}
+
 enum input_result devices_store(struct devices *devices, struct device *device, int index,
                                 const struct value *value)
 {
@@ -131,6 +143,8 @@ enum input_result devices_store(struct devices *devices, struct device *device, 
         note_implausible(devices, device, index, result == INPUT_IMPLAUSIBLE);
     if (result != INPUT_SAME && inputs_is_identity(devices->inputs, device->device_class, index))
         device->identity_changed = true;
+    if (device->identity_changed && device->device_class == CLASS_BATTERY)
+        keep_serial(device);
     return result;
 }
 
@@ -226,9 +240,9 @@ bool devices_settle(struct devices *devices, struct device *device)
         device->with_shunt = malloc(sizeof *device->with_shunt); /* without it the pack's own values count */
     role = discovery_role(devices->config, devices->inputs, device);
     if (role == ROLE_PACK)
-        member = !device->stale && !is_mute(device) &&
-                 (device->member || pack_is_complete(devices->config, &seen_pack(devices, device)->reading,
-                                                     &device->waits_for));
+        member = (device->member || pack_is_complete(devices->config, &seen_pack(devices, device)->reading,
+                                                     &device->waits_for)) &&
+                 !device->stale && !is_mute(device);
     changed = role != device->role || member != device->member;
     device->role = role;
     device->member = member;
@@ -239,12 +253,37 @@ bool devices_settle(struct devices *devices, struct device *device)
     return discovery_name_packs(devices) || changed;
 }
 
-void devices_decide_anew(struct devices *devices)
+/* A member that the settings now want to know more of, with what it showed last. */
+static bool has_shown_enough(const struct devices *devices, struct device *device)
+{
+    const struct pack_last *last = &device->pack.last;
+    struct pack_reading reading = device->pack.reading;
+
+    reading.voltage_V = reading.current_A = reading.soc_pct = 0; /* it has shown these */
+    reading.charge_voltage_max_V = pack_now_or_last(reading.charge_voltage_max_V, last->charge_voltage_max_V);
+    reading.charge_current_max_A = pack_now_or_last(reading.charge_current_max_A, last->charge_current_max_A);
+    reading.discharge_current_max_A =
+        pack_now_or_last(reading.discharge_current_max_A, last->discharge_current_max_A);
+    reading.cell_voltage_max_V = pack_now_or_last(reading.cell_voltage_max_V, last->cell_voltage_max_V);
+    reading.cell_voltage_min_V = pack_now_or_last(reading.cell_voltage_min_V, last->cell_voltage_min_V);
+    reading.cells_in_series = pack_now_or_last(reading.cells_in_series, last->cells_in_series);
+    for (size_t i = 0; i < READING_CELLS_MAX; i++)
+        reading.cell_V[i] = pack_now_or_last(reading.cell_V[i], last->cell_V[i]);
+    return pack_is_complete(devices->config, &reading, &device->waits_for);
+}
+
+void devices_decide_anew(struct devices *devices, bool needs)
 {
     for (size_t i = 0; i < devices->count; i++) {
-        devices->device[i]->identity_changed = true;
-        devices->device[i]->naming = NAMED_NOT;
-        devices->device[i]->shunt = NULL;
+        struct device *device = devices->device[i];
+
+        if (needs && device->member && !has_shown_enough(devices, device)) {
+            device->member = false;
+            device->incomplete_s = -INFINITY; /* no moment of grace: it was led until now */
+        }
+        device->identity_changed = true;
+        device->naming = NAMED_NOT;
+        device->shunt = NULL;
     }
 }
 

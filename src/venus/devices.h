@@ -50,8 +50,11 @@ struct device {
     uint64_t implausible[DEVICE_PATHS_MAX / 64];      /* those of safety that are implausible now */
     int implausible_count;
     struct contradiction_watch contradicts[CONTRADICTION_OF_PACK]; /* of a pack with itself */
-    double heard_s;        /* when it last said or answered anything, by the caller's clock; NAN = unknown */
-    const char *waits_for; /* the path that a pack lacks to be complete, as last said; NULL = none */
+    double heard_s; /* when it last said or answered anything, by the caller's clock; NAN = unknown */
+    char serial[READING_TEXT_MAX]; /* of a battery, as it last told one */
+    double incomplete_s;           /* since when it has been a pack that lacks something; NAN = it is none */
+    bool incomplete_said;          /* for long enough to be said */
+    const char *waits_for;         /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
         struct pack pack;     /* CLASS_BATTERY */
         struct source source; /* CLASS_SOURCE; also what a shunt in battery mode counts as */
@@ -99,8 +102,9 @@ bool devices_settle(struct devices *devices, struct device *device);
 /* The shunt that PACK_SHUNT gives to this pack, when it is here and shows a current; else NULL. */
 const struct device *devices_shunt_of(const struct devices *devices, const struct device *device);
 
-/* Other settings: what the earlier ones had decided no longer holds. devices_settle is due for each. */
-void devices_decide_anew(struct devices *devices);
+/* Other settings: what the earlier ones had decided no longer holds; with others of what a pack must show
+ * (needs), members are those that have shown it. devices_settle is due for each. */
+void devices_decide_anew(struct devices *devices, bool needs);
 
 /* Fills packs (up to max) with the members, in a stable order, each with the current (and SoC) of its
  * shunt where it has one; the number of them. */

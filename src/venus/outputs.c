@@ -221,7 +221,7 @@ static const char *alarm_help(enum alarm alarm)
 {
     switch (alarm) {
     case ALARM_BMS_CABLE:
-        return "Highest level of the packs, and ours: 1 a pack is lost, 2 all are";
+        return "Highest level of the packs, and ours: 1 a pack is lost or incomplete, 2 all are lost";
     case ALARM_INTERNAL_FAILURE:
         return "Highest level of the packs, and ours: 1 a pack says what cannot be where safety depends on "
                "it, "

@@ -84,9 +84,53 @@ static void take_answer(struct system_settings *settings, DBusMessageIter *dict)
 
         if (instance >= 0)
             settings->instance = instance;
-    } else if (strcmp(path.text, SETTINGS_NAME_PATH) == 0) {
+    } else if (strcmp(path.text, SETTINGS_NAME_PATH) == 0 && !settings->name_pending) {
         snprintf(settings->custom_name, sizeof settings->custom_name, "%s", value.text);
     }
+}
+
+static void on_written(void *ctx, DBusMessage *reply)
+{
+    dbus_int32_t code = -1;
+
+    (void)ctx;
+    if (reply && dbus_message_get_args(reply, NULL, DBUS_TYPE_INT32, &code, DBUS_TYPE_INVALID) && code == 0)
+        return;
+    log_warning("%s did not take a setting of ours; it will not survive a restart", SETTINGS_SERVICE);
+}
+
+static void write_setting(struct system_settings *settings, const char *path, char type, struct value value,
+                          bus_reply_fn reply)
+{
+    DBusMessage *call;
+    DBusMessageIter args;
+
+    if (!settings->here)
+        return;
+    call = dbus_message_new_method_call(SETTINGS_SERVICE, path, BUSITEM_INTERFACE, "SetValue");
+    if (!call)
+        return;
+    dbus_message_iter_init_append(call, &args);
+    if (value_append(&args, type, &value))
+        bus_call(settings->bus, call, 0, reply, settings);
+    dbus_message_unref(call);
+}
+
+/* What it read before our write is no news; a service that went before it answered is told again. */
+static void on_name_written(void *ctx, DBusMessage *reply)
+{
+    struct system_settings *settings = ctx;
+
+    if (!settings->here || (reply && dbus_message_is_error(reply, DBUS_ERROR_NO_REPLY)))
+        return;
+    settings->name_pending = false;
+    on_written(ctx, reply);
+}
+
+static void write_name(struct system_settings *settings)
+{
+    if (settings->name_pending && settings->answered)
+        write_setting(settings, SETTINGS_NAME_PATH, 's', value_text(settings->custom_name), on_name_written);
 }
 
 static void on_added(void *ctx, DBusMessage *reply)
@@ -110,6 +154,7 @@ static void on_added(void *ctx, DBusMessage *reply)
             take_answer(settings, &dict);
         }
     }
+    write_name(settings);
     settings->client.changed(settings->client.ctx);
 }
 
@@ -157,37 +202,10 @@ void system_settings_instance_changed(struct system_settings *settings, const ch
 
 void system_settings_name_changed(struct system_settings *settings, const char *name)
 {
-    if (!settings->answered || strcmp(name, settings->custom_name) == 0)
+    if (!settings->answered || settings->name_pending || strcmp(name, settings->custom_name) == 0)
         return;
     snprintf(settings->custom_name, sizeof settings->custom_name, "%s", name);
     settings->client.changed(settings->client.ctx);
-}
-
-static void on_written(void *ctx, DBusMessage *reply)
-{
-    dbus_int32_t code = -1;
-
-    (void)ctx;
-    if (reply && dbus_message_get_args(reply, NULL, DBUS_TYPE_INT32, &code, DBUS_TYPE_INVALID) && code == 0)
-        return;
-    log_warning("%s did not take a setting of ours; it will not survive a restart", SETTINGS_SERVICE);
-}
-
-static void write_setting(struct system_settings *settings, const char *path, char type, struct value value,
-                          bus_reply_fn reply)
-{
-    DBusMessage *call;
-    DBusMessageIter args;
-
-    if (!settings->here)
-        return;
-    call = dbus_message_new_method_call(SETTINGS_SERVICE, path, BUSITEM_INTERFACE, "SetValue");
-    if (!call)
-        return;
-    dbus_message_iter_init_append(call, &args);
-    if (value_append(&args, type, &value))
-        bus_call(settings->bus, call, 0, reply, settings);
-    dbus_message_unref(call);
 }
 
 void system_settings_set_instance(struct system_settings *settings, int instance)
@@ -202,7 +220,8 @@ void system_settings_set_instance(struct system_settings *settings, int instance
 void system_settings_set_name(struct system_settings *settings, const char *name)
 {
     snprintf(settings->custom_name, sizeof settings->custom_name, "%s", name);
-    write_setting(settings, SETTINGS_NAME_PATH, 's', value_text(settings->custom_name), on_written);
+    settings->name_pending = true;
+    write_name(settings);
 }
 
 /* Refused or not: the guard looks at what the setting reads, and tries again. */

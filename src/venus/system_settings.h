@@ -21,6 +21,7 @@ struct system_settings {
     bool answered; /* it told, or refused; or did not answer in time */
     int instance;  /* ours: the wish until the service says otherwise */
     char custom_name[READING_TEXT_MAX];
+    bool name_pending; /* it is the user's, and the service does not have it yet */
 };
 
 /* wish: the instance we had last, or the one we would like. */

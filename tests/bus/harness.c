@@ -59,10 +59,12 @@ struct harness {
     size_t items;
     size_t updates;
 
+    bool at_home;        /* the settings are in the data folder */
     struct world *world; /* shared with the daemon; NULL while none is needed */
     pid_t daemon;
     int daemon_status;
     int log_fd;
+    bool log_clogged; /* nobody reads it */
     char *log;
     size_t log_length, log_size, log_from;
 
@@ -333,7 +335,7 @@ static void read_log(struct harness *h)
 {
     ssize_t got;
 
-    if (h->log_fd < 0)
+    if (h->log_fd < 0 || h->log_clogged)
         return;
     do {
         if (h->log_length + 4096 > h->log_size) {
@@ -378,7 +380,8 @@ static void take_messages(struct harness *h)
 /* Takes what is there; if nothing is, waits for the first event, at most a slice of time. */
 static void pump(struct harness *h)
 {
-    struct pollfd polls[2] = {{.fd = -1, .events = POLLIN}, {.fd = h->log_fd, .events = POLLIN}};
+    struct pollfd polls[2] = {{.fd = -1, .events = POLLIN},
+                              {.fd = h->log_clogged ? -1 : h->log_fd, .events = POLLIN}};
 
     if (h->client) {
         dbus_connection_read_write(h->client, 0);
@@ -544,6 +547,11 @@ char *harness_data_read(struct harness *h, const char *file)
     return text;
 }
 
+static void settings_path_of(const struct harness *h, char *path, size_t size)
+{
+    snprintf(path, size, "%s%s/settings.ini", h->directory, h->at_home ? "/data" : "");
+}
+
 static void start_daemon(struct harness *h, const char *settings, const char *const environment[])
 {
     const char *program = getenv("AGGREGATOR");
@@ -554,7 +562,7 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
     int count = 0, ends[2];
 
     assert_int_equal(h->daemon, 0);
-    snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
+    settings_path_of(h, settings_path, sizeof settings_path);
     data_path(h, "", data, sizeof data);
     write_file(settings_path, settings ? settings : "");
 
@@ -569,8 +577,10 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
     argv[count++] = (char *)(uintptr_t)(program ? program : BUILD_DIR "/battery-aggregator");
     argv[count++] = "--bus";
     argv[count++] = h->address;
-    argv[count++] = "--settings";
-    argv[count++] = settings_path;
+    if (!h->at_home) {
+        argv[count++] = "--settings";
+        argv[count++] = settings_path;
+    }
     argv[count++] = "--data";
     argv[count++] = data;
     argv[count] = NULL;
@@ -587,6 +597,12 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
 
 void harness_daemon_start(struct harness *h, const char *settings)
 {
+    start_daemon(h, settings, NULL);
+}
+
+void harness_daemon_start_at_home(struct harness *h, const char *settings)
+{
+    h->at_home = true;
     start_daemon(h, settings, NULL);
 }
 
@@ -638,7 +654,7 @@ void harness_daemon_reload(struct harness *h, const char *settings)
 {
     char settings_path[2 * DIRECTORY_LENGTH];
 
-    snprintf(settings_path, sizeof settings_path, "%s/settings.ini", h->directory);
+    settings_path_of(h, settings_path, sizeof settings_path);
     write_file(settings_path, settings);
     kill(h->daemon, SIGHUP);
 }
@@ -827,6 +843,33 @@ void harness_log_forget(struct harness *h)
 {
     read_log(h);
     h->log_from = h->log_length;
+}
+
+void harness_log_clog(struct harness *h)
+{
+    static const char nothing[4096] = "";
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", h->log_fd);
+    fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    fcntl(fd, F_SETPIPE_SZ, (int)sizeof nothing); /* little is read when it opens: what was there stays */
+    read_log(h);
+    h->log_clogged = true;
+    while (write(fd, nothing, sizeof nothing) > 0 || write(fd, nothing, 1) > 0)
+        ;
+    close(fd);
+}
+
+void harness_log_unclog(struct harness *h)
+{
+    char byte;
+
+    while (read(h->log_fd, &byte, 1) == 1 && !byte)
+        ; /* what it was filled with */
+    h->log_clogged = false;
+    read_log(h);
 }
 
 static size_t count_line(const char *log, const char *line, size_t length)
@@ -1191,6 +1234,9 @@ static void forget_all(struct harness *h)
     h->world = NULL;
     h->items = 0;
     h->updates = 0;
+    if (h->log_clogged)
+        harness_log_unclog(h);
+    h->at_home = false;
     h->log_length = 0;
     h->log_from = 0;
     h->daemon_status = 0;

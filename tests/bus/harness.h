@@ -46,6 +46,8 @@ const char *harness_address(const struct harness *h);
 
 /* Starts it with this text in its settings file (NULL = an empty file), a data folder, and this bus. */
 void harness_daemon_start(struct harness *h, const char *settings);
+/* The same with its settings where it looks by itself: in the data folder. */
+void harness_daemon_start_at_home(struct harness *h, const char *settings);
 /* The same in a world whose clocks and disk are the test's: valid until the end of the test. */
 struct world *harness_daemon_start_in_world(struct harness *h, const char *settings);
 /* Starts it without waiting for anything, even with wrong settings. */
@@ -90,6 +92,9 @@ void harness_log_forget(struct harness *h);                    /* counting begin
 /* How often the most frequent line was said; the line is copied. */
 size_t harness_log_worst(struct harness *h, char *line, size_t size);
 void harness_log_print(struct harness *h);
+/* Nobody reads the log, and its pipe is full to the last byte; until it is read again. */
+void harness_log_clog(struct harness *h);
+void harness_log_unclog(struct harness *h);
 
 /* -- what it publishes --------------------------------------------------------------------------- */
 

@@ -162,6 +162,32 @@ static void without_a_settings_service_everything_else_works(void **state)
     harness_await_number(h, "/Info/MaxChargeVoltage", 54.26, 0.24);
 }
 
+static void merged_limits_leave_feed_in_alone_and_tell_that_it_takes_their_force(void **state)
+{
+    struct harness *h = *state;
+
+    harness_settings_add(h, "'" FEED_IN "': 1");
+    harness_pack_add(h, "ttyUSB0", CALM);
+    harness_daemon_start(h, "");
+    harness_await_aggregate(h);
+    harness_pack_set(h, "ttyUSB0", "'/Io/AllowToCharge': 0");
+    harness_await_log(h, "WARNING: CCL is 0.0 A (Pack \"ttyUSB0\" blocks charging), but DC feed-in is on");
+    harness_pack_set(h, "ttyUSB0", "'/Soc': 55");
+    harness_await_exactly(h, "/Soc", 55);
+    assert_int_equal(harness_log_count(h, "but DC feed-in is on"), 1);
+    assert_string_equal(harness_get_of(h, HARNESS_SETTINGS, FEED_IN), "1");
+}
+
+static void feed_in_goes_off_when_all_packs_are_lost(void **state)
+{
+    struct harness *h = *state;
+
+    start(h, "'" FEED_IN "': 1");
+    harness_pack_remove(h, "ttyUSB0");
+    await_setting(h, "0");
+    harness_await_log(h, "turned off to protect a cell (No pack is on the bus)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +201,8 @@ int main(void)
         harness_test(a_debt_outlives_a_kill_and_is_paid_by_the_next_start),
         harness_test(the_log_tells_whether_a_cell_or_a_pack_turned_feed_in_off),
         harness_test(a_hand_that_turns_feed_in_on_during_a_peak_is_overruled_and_told),
+        harness_test(merged_limits_leave_feed_in_alone_and_tell_that_it_takes_their_force),
+        harness_test(feed_in_goes_off_when_all_packs_are_lost),
         harness_test(without_a_settings_service_everything_else_works),
     };
 

@@ -499,9 +499,24 @@ static void without_a_bus_it_waits_for_one(void **state)
     harness_await_exactly(h, "/Soc", 50);
 }
 
+/* The interval is that of what is shown, and no reason to notice a dead pack a minute later. */
+static void a_slow_rhythm_of_output_delays_no_silence(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
+    harness_daemon_start(h, "STALE_AFTER = 3\nUPDATE_INTERVAL_DATA = 60\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 100);
+    harness_peer(h, "{'cmd': 'freeze', 'service': '" BATTERY("ttyUSB0") "'}");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_await_exactly(h, "/Alarms/BmsCable", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        harness_test(a_slow_rhythm_of_output_delays_no_silence),
         harness_test(packs_first_then_the_daemon),
         harness_test(the_daemon_first_then_the_packs_gives_the_same),
         harness_test(the_bank_grows_with_each_further_pack_without_leaving_the_bus),

@@ -285,9 +285,31 @@ static void settings_that_are_wrong_when_read_again_change_nothing(void **state)
     assert_true(harness_number(h, "/Info/MaxChargeCurrent") == 50);
 }
 
+/* An editor writes another file and renames it: the moment in between is no wish for the defaults. */
+static void settings_that_are_gone_when_they_are_read_again_stay_as_they_were(void **state)
+{
+    struct harness *h = *state;
+    char *said;
+
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start_at_home(h, "MAX_CHARGE_CURRENT = 30\n");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 30);
+    assert_int_equal(harness_shell(h, "rm \"$DATA/settings.ini\"", &said), 0);
+    free(said);
+    harness_signal(h, SIGHUP);
+    harness_await_log(h, "the old settings stay");
+    harness_pack_set(h, "ttyUSB0", "'/Soc': 44");
+    harness_await_exactly(h, "/Soc", 44);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 30);
+    harness_daemon_reload(h, "MAX_CHARGE_CURRENT = 40\n");
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        harness_test(settings_that_are_gone_when_they_are_read_again_stay_as_they_were),
         harness_test(settings_that_are_read_again_act_without_leaving_the_bus),
         harness_test(settings_that_are_wrong_when_read_again_change_nothing),
         harness_test(sigterm_saves_the_charge_and_releases_the_name),

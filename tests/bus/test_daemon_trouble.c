@@ -148,6 +148,39 @@ static void a_settings_service_that_restarts_finds_our_settings_again(void **sta
     assert_string_equal(harness_owner(h), owner);
 }
 
+static void a_name_that_is_given_while_the_settings_are_away_stays(void **state)
+{
+    struct harness *h = *state;
+
+    harness_settings_add(h, "");
+    harness_pack_add(h, "ttyUSB0", "");
+    harness_daemon_start(h, NULL);
+    harness_await_aggregate(h);
+    assert_int_equal(harness_set_text(h, "/CustomName", "Cellar"), 0);
+    harness_await_string(h, "/CustomName", "Cellar");
+    harness_peer(h, "{'cmd': 'remove', 'service': '" HARNESS_SETTINGS "'}");
+    harness_daemon_sync(h);
+    assert_int_equal(harness_set_text(h, "/CustomName", "Barn"), 0);
+    harness_await_string(h, "/CustomName", "Barn");
+    harness_peer(h, "{'cmd': 'return', 'service': '" HARNESS_SETTINGS "'}");
+    for (int i = 0; i < 400; i++) { /* until it has ours */
+        const char *found =
+            harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName");
+
+        if (found && strcmp(found, "Barn") == 0)
+            break;
+        harness_watch(h, 0.05);
+    }
+    assert_string_equal(
+        harness_get_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName"), "Barn");
+    harness_daemon_sync(h);
+    assert_string_equal(harness_string(h, "/CustomName"), "Barn");
+    assert_int_equal(
+        harness_set_text_of(h, HARNESS_SETTINGS, "/Settings/Devices/battery_aggregator/CustomName", "Attic"),
+        0);
+    harness_await_string(h, "/CustomName", "Attic"); /* later names are taken as before */
+}
+
 static void another_device_behind_the_same_bus_name_is_another_pack(void **state)
 {
     struct harness *h = *state;
@@ -245,6 +278,28 @@ static void a_limit_that_cannot_be_is_an_alarm_while_it_lasts_and_loosens_nothin
     harness_await_exactly(h, "/Info/MaxChargeCurrent", 90);
 }
 
+/* A reader that stops (its disk is full) must not stop us: our limits would stand on the bus for ever. */
+static void a_log_that_nobody_reads_does_not_stop_us(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2");
+    harness_daemon_start(h, "");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+    harness_log_clog(h);
+    harness_pack_remove(h, "ttyUSB1");                             /* has to be said */
+    harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 0"); /* this too */
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_log_unclog(h);
+    harness_peer(h, "{'cmd': 'return', 'service': '" BATTERY("ttyUSB1") "'}");
+    harness_await_log(h, "of the log are lost");
+    harness_log_clog(h);
+    harness_pack_remove(h, "ttyUSB1");
+    assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,9 +310,11 @@ int main(void)
         harness_test(sixty_packs_are_one_bank),
         harness_test(a_settings_service_that_hangs_does_not_keep_us_off_the_bus),
         harness_test(a_settings_service_that_restarts_finds_our_settings_again),
+        harness_test(a_name_that_is_given_while_the_settings_are_away_stays),
         harness_test(another_device_behind_the_same_bus_name_is_another_pack),
         harness_test(a_pack_with_a_loose_cable_leaves_nothing_behind),
         harness_test(sigterm_without_a_bus_still_saves_the_charge),
+        harness_test(a_log_that_nobody_reads_does_not_stop_us),
         harness_test(a_disk_that_fails_is_said_once_and_the_bank_goes_on),
     };
 
