@@ -507,7 +507,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         merge_limits(aggregator, config, branches, dt_s, &out->limits);
     }
     if (exclude)
-        sharing_stay_near(branches->list, branches->count, &out->limits.charge_voltage);
+        sharing_stay_near(config, branches->list, branches->count, &out->limits.charge_voltage);
     sharing_wait_for_rejoining(&aggregator->sharing, branches->list, branches->count, &out->limits);
     if (is_unequal(branches)) {
         stop_for_unequal(&out->limits.charge_current, branches);
