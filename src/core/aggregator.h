@@ -32,6 +32,7 @@ struct lost_packs {
     double installed_Ah;         /* sums over those away for less than LOST_GRACE, as they last said; of
                                     those who never said, nothing */
     double remaining_Ah;
+    double ever_installed_Ah; /* of all that are away, for however long; NAN or 0 = one never told it */
 };
 
 /* A snapshot of the world. */
@@ -55,6 +56,7 @@ struct aggregate {
     struct bank bank; /* alarms and module counts include what we say ourselves */
     struct bank_current current;
     struct limits limits;
+    bool limit_unknown;            /* one of them, and what stands in its place is on the safe side */
     struct control_output control; /* of our own charge control, when that is chosen */
     struct feed_in_output feed_in; /* what is to be done about DC feed-in */
     double feed_in_state;          /* enum feed_in_state; NAN without our own charge control */
@@ -84,12 +86,13 @@ struct aggregator {
     struct sharing sharing;
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
-    struct limits last;                      /* those of the last step */
-    size_t missing_before;                   /* in the last step */
-    size_t packs_before;                     /* in the last step */
-    double packs_change_s;                   /* when their number changed */
-    double low_voltage_V;                    /* as last shown */
-    size_t strings;                          /* of the following, those that are begun */
+    struct limits last;    /* those of the last step with a pack; the voltage as it was known last */
+    bool left;             /* somebody did since */
+    double left_s;         /* when somebody did; NAN = nobody yet */
+    size_t packs_before;   /* in the last step */
+    double packs_change_s; /* when their number changed */
+    double low_voltage_V;  /* as last shown */
+    size_t strings;        /* of the following, those that are begun */
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them; last: most banks have none */
 };
 
