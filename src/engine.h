@@ -36,7 +36,9 @@ struct engine {
     bool cannot_save;   /* the caller says so: it is shown as an alarm */
     struct contradiction_watch current_contradicts;
     double contradictions_s; /* when they were looked for last */
-    double all_lost_s;       /* since when no pack is there while we are shown; NAN = not so */
+    double
+        never_here_s; /* since when a pack that BANK names and that never came is waited for; NAN = none is */
+    double all_lost_s; /* since when no pack is there while we are shown; NAN = not so */
 };
 
 /* Builds the tables and the tree in an engine that is all 0 (and large: much of it is touched only by large
@@ -82,7 +84,7 @@ bool engine_request(struct engine *engine, double id);
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today);
 
 /* Whether the bank may be shown. It is complete enough to enter when NR_OF_BATTERIES packs are there (one
- * when unset); it is to leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
+ * when unset) and there is a CVL; it is to leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
 enum engine_presence { ENGINE_STAY, ENGINE_ENTER, ENGINE_LEAVE };
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown);
 

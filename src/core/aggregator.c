@@ -422,6 +422,15 @@ struct branches {
     double cells_least, cells_most; /* in series in one of them; NAN = unknown */
 };
 
+int aggregator_place(const struct shape *shape, const struct pack *pack)
+{
+    const struct pack_reading *reading = &pack->reading;
+    int place = shape_find(shape, pack->name, reading->serial, reading->device_instance);
+
+    return place >= 0 ? place
+                      : shape_find(shape, reading->custom_name, reading->serial, reading->device_instance);
+}
+
 /* The packs of string s that are here, in the order of BANK. */
 static size_t members_of(const struct shape *shape, size_t s, const struct aggregator_input *in,
                          const struct pack *members[SHAPE_PACKS_MAX])
@@ -430,11 +439,8 @@ static size_t members_of(const struct shape *shape, size_t s, const struct aggre
     const struct pack *at[SHAPE_PACKS_MAX] = {NULL};
 
     for (size_t i = 0; i < in->pack_count; i++) {
-        const struct pack_reading *reading = &in->packs[i]->reading;
-        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+        int place = aggregator_place(shape, in->packs[i]);
 
-        if (place < 0)
-            place = shape_find(shape, reading->custom_name, reading->serial, reading->device_instance);
         if (place >= (int)first && place < (int)(first + shape->string[s].count))
             at[(size_t)place - first] = in->packs[i];
     }
@@ -524,6 +530,63 @@ static void allow_by_those_that_do(const struct branches *branches, struct bank 
     }
 }
 
+/* ---- packs that are not complete ---- */
+
+static void lower_for(struct limit *limit, double most, const struct pack *pack, const char *what)
+{
+    if (!(most < limit->value))
+        return;
+    limit->value = most;
+    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\", not complete: %s", pack->name, what);
+}
+
+/* Our own control sees its cells, as far as it shows them. */
+static void look_at_cells_of(const struct config *config, const struct pack *pack, struct aggregate *out)
+{
+    double highest_V = pack_highest_cell_V(pack, NULL), lowest_V = pack_lowest_cell_V(pack, NULL);
+    struct control_output *control = &out->control;
+
+    if (!isnan(highest_V)) {
+        lower_for(&out->limits.charge_current,
+                  config->max_charge_current_A * curve_at(&config->charge_curve, highest_V), pack,
+                  "its highest cell");
+        control->peaking = control->peaking || highest_V >= config->max_cell_voltage_V;
+        control->cells_calm = control->cells_calm && highest_V <= config->max_cell_voltage_V - CONTROL_CALM_V;
+    }
+    if (!isnan(lowest_V))
+        lower_for(&out->limits.discharge_current,
+                  config->max_discharge_current_A * curve_at(&config->discharge_curve, lowest_V), pack,
+                  "its lowest cell");
+}
+
+/* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does
+ * show counts where that lowers a limit. Not in strings: there it is one that is missing. A CVL under half of
+ * the voltage is of another battery, one that starts an engine. */
+static void obey_incomplete(const struct config *config, const struct aggregator_input *in,
+                            struct aggregate *out)
+{
+    bool stops = config->blocked_pack == BLOCKED_PACK_STOP;
+    struct limits *limits = &out->limits;
+
+    if (config->shape.packs > config->shape.strings)
+        return;
+    for (size_t i = 0; i < in->incomplete_count; i++) {
+        const struct pack *pack = in->incomplete[i];
+        double voltage_V = pack->last.charge_voltage_max_V;
+
+        if (!(voltage_V < out->bank.voltage_V / 2))
+            lower_for(&limits->charge_voltage, voltage_V, pack, "its CVL");
+        if (stops && pack_blocks_charge(pack))
+            lower_for(&limits->charge_current, 0, pack, "it blocks charging");
+        if (stops && pack_blocks_discharge(pack))
+            lower_for(&limits->discharge_current, 0, pack, "it blocks discharging");
+        limits->charge_blocked = limits->charge_blocked || pack_blocks_charge(pack);
+        limits->discharge_blocked = limits->discharge_blocked || pack_blocks_discharge(pack);
+        if (config->own_charge_parameters)
+            look_at_cells_of(config, pack, out);
+    }
+}
+
 /* What each branch may take decides what the bank may. */
 static void merge_limits(struct aggregator *aggregator, const struct config *config,
                          const struct branches *branches, double dt_s, struct limits *limits)
@@ -577,6 +640,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         stop_for_unequal(&out->limits.charge_current, branches);
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
+    obey_incomplete(config, in, out);
     never_raise_while_missing(aggregator, config, in, &out->limits);
     out->limit_unknown = is_without_limit(aggregator, &out->limits);
     obey_pack_lost(config, in, &out->limits);

@@ -40,6 +40,8 @@ struct aggregator_input {
     double time_s;                   /* monotonic */
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
+    const struct pack *const *incomplete; /* on the bus bar too, but do not show yet all that leads a bank */
+    size_t incomplete_count;
     size_t packs_implausible; /* say what cannot be where safety depends on it */
     size_t packs_missing;     /* were in the bank and are not on the bus now */
     struct lost_packs lost;
@@ -98,6 +100,9 @@ struct aggregator {
 
 /* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */
 void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah);
+
+/* The place of a pack in BANK, by what it is called here or calls itself, its serial or its instance; -1. */
+int aggregator_place(const struct shape *shape, const struct pack *pack);
 
 void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out);
