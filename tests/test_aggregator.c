@@ -755,6 +755,19 @@ static void all_gone(struct bench *bench, double time_s)
     step(bench, time_s);
 }
 
+static void what_a_lost_pack_held_is_no_more_than_it_can(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    alone(bench, 1, 1);
+    bench->pack[1].reading.soc_pct = 100;
+    bench->in.lost = (struct lost_packs){.name = "A", .installed_Ah = 280, .remaining_Ah = 300};
+    step(bench, 2);
+    assert_near(bench->out.soc_pct, 100, 0);
+    assert_near(bench->out.capacity_Ah, 560, 1e-9);
+}
+
 static void the_charge_voltage_does_not_rise_when_the_last_pack_goes(void **state)
 {
     struct bench *bench = *state;
@@ -994,6 +1007,7 @@ int main(void)
         TEST(an_empty_cell_is_0_percent_only_where_the_user_allows_it),
         TEST(time_to_go_is_known_while_the_bank_is_discharged_and_the_system_allows_it),
         TEST(several_lost_packs_are_counted_in_the_reason),
+        TEST(what_a_lost_pack_held_is_no_more_than_it_can),
         TEST(the_charge_voltage_does_not_rise_when_the_last_pack_goes),
         TEST(a_bank_that_never_was_whole_keeps_its_charge_voltage_too),
         TEST(a_pack_that_blocked_and_went_stops_the_others_for_its_grace_only),

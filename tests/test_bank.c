@@ -102,6 +102,20 @@ static void a_voltage_that_cannot_be_is_not_meant_with_the_others(void **state)
     assert_near(bank.voltage_V, 0, 0); /* nothing speaks against it */
 }
 
+/* It shows one cell of sixteen, and how many there are falls silent: 3.3 V are not the sum. */
+static void a_few_cells_are_no_sum_when_their_number_falls_silent(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 53;
+    READ(0).cells_in_series = 16;
+    READ(0).cell_V[0] = 3.3;
+    merge(1);
+    READ(0).cells_in_series = NAN;
+    merge(1);
+    assert_near(packs.pack[0].cells.sum_V, 53, 1e-9);
+    assert_near(packs.pack[0].cells.limit_sum_V, 53, 1e-9);
+}
+
 static void soc_is_weighted_by_capacity(void **state)
 {
     (void)state;
@@ -639,6 +653,7 @@ int main(void)
         TEST(voltages_are_meant_and_currents_are_summed),
         TEST(a_sum_without_one_of_its_parts_is_unknown_and_a_mean_is_not),
         TEST(soc_is_weighted_by_capacity),
+        TEST(a_few_cells_are_no_sum_when_their_number_falls_silent),
         TEST(a_capacity_that_falls_silent_does_not_move_the_soc),
         TEST(packs_that_hold_nothing_weigh_the_same),
         TEST(a_voltage_that_cannot_be_is_not_meant_with_the_others),

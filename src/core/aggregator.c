@@ -284,13 +284,16 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
 static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
 {
     double installed_Ah = bank->capacity_installed_Ah + lost->installed_Ah;
+    double remaining_Ah = fmin(fmax(lost->remaining_Ah, 0), lost->installed_Ah);
 
     if (!(lost->installed_Ah > 0) || isnan(installed_Ah))
         return;
-    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * lost->remaining_Ah) / installed_Ah;
+    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * remaining_Ah) / installed_Ah;
+    if (bank->soc_pct > 100)
+        bank->soc_pct = 100; /* by the last bit of a sum */
     bank->capacity_installed_Ah = installed_Ah;
-    bank->capacity_Ah += lost->remaining_Ah;
-    bank->consumed_Ah += lost->remaining_Ah - lost->installed_Ah;
+    bank->capacity_Ah += remaining_Ah;
+    bank->consumed_Ah += remaining_Ah - lost->installed_Ah;
 }
 
 static void cap_limit(struct limit *limit, const struct limit *whole)

@@ -180,31 +180,29 @@ double pack_lowest_cell_V(const struct pack *pack, int *cell)
     return pack->cells.limit_lowest_V;
 }
 
-double pack_cells_sum_V(const struct pack_reading *reading)
-{
-    size_t shown = pack_reading_cells_shown(reading);
-    double sum_V = 0;
-
-    if (!isnan(reading->cells_sum_V))
-        return reading->cells_sum_V;
-    for (size_t i = 0; i < shown; i++)
-        sum_V += reading->cell_V[i]; /* one unknown cell makes it NAN */
-    if (shown == 0 || isnan(sum_V) || reading->cells_in_series > (double)shown)
-        return reading->voltage_V;
-    return sum_V;
-}
-
-static enum sum_source sum_source(const struct pack_reading *reading, size_t shown)
+static enum sum_source find_sum(const struct pack_reading *reading, size_t shown, double in_series,
+                                double *found_V)
 {
     double sum_V = 0;
 
+    *found_V = reading->cells_sum_V;
     if (!isnan(reading->cells_sum_V))
         return SUM_FROM_PACK;
     for (size_t i = 0; i < shown; i++)
-        sum_V += reading->cell_V[i];
-    if (shown > 0 && !isnan(sum_V) && !(reading->cells_in_series > (double)shown))
+        sum_V += reading->cell_V[i]; /* one unknown cell makes it NAN */
+    *found_V = sum_V;
+    if (shown > 0 && !isnan(sum_V) && !(in_series > (double)shown))
         return SUM_FROM_CELLS;
+    *found_V = reading->voltage_V;
     return isnan(reading->voltage_V) ? SUM_NONE : SUM_FROM_VOLTAGE;
+}
+
+double pack_cells_sum_V(const struct pack_reading *reading)
+{
+    double sum_V;
+
+    find_sum(reading, pack_reading_cells_shown(reading), reading->cells_in_series, &sum_V);
+    return sum_V;
 }
 
 /* When a sum falls silent the next best in its place is another number: a limit must not rise by the
@@ -212,9 +210,9 @@ static enum sum_source sum_source(const struct pack_reading *reading, size_t sho
 static void look_at_sum(struct pack *pack)
 {
     struct pack_cells *cells = &pack->cells;
-    enum sum_source from = sum_source(&pack->reading, cells->shown);
+    double in_series = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+    enum sum_source from = find_sum(&pack->reading, cells->shown, in_series, &cells->sum_V);
 
-    cells->sum_V = pack_cells_sum_V(&pack->reading);
     pack->last.cells_sum_V[from] = cells->sum_V;
     cells->limit_sum_V = cells->sum_V;
     for (int better = from + 1; better <= SUM_FROM_PACK; better++)
