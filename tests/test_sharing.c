@@ -418,6 +418,24 @@ static void a_pack_that_was_away_and_returns_apart_is_waited_for(void **state)
     assert_near(rejoining_A(packs.list, 2), 190, 1e-9);
 }
 
+/* Two packs of one name and no serial: with the second the first is called otherwise. */
+static void a_pack_that_gets_another_name_and_no_serial_is_waited_for_as_before(void **state)
+{
+    (void)state;
+    live(5, 0, 0);
+    packs.pack[0].reading.voltage_V = 51.5;
+    strcpy(packs.pack[0].name, "A #1");
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9); /* it was not */
+    packs.pack[0].reading.allow_charge = 0;
+    live(5, 0, 0);
+    packs.pack[0].reading.allow_charge = 1;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+    strcpy(packs.pack[0].name, "A #2");
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+}
+
 static void a_pack_that_joins_the_bank_is_not_waited_for(void **state)
 {
     (void)state;
@@ -562,6 +580,7 @@ int main(void)
         cmocka_unit_test_setup(who_is_waited_for_is_so_when_others_join_or_change_their_name, setup),
         cmocka_unit_test_setup(a_pack_that_was_away_and_returns_apart_is_waited_for, setup),
         cmocka_unit_test_setup(a_pack_that_joins_the_bank_is_not_waited_for, setup),
+        cmocka_unit_test_setup(a_pack_that_gets_another_name_and_no_serial_is_waited_for_as_before, setup),
         cmocka_unit_test_setup(a_sensor_that_always_was_apart_is_not_waited_for, setup),
     };
 

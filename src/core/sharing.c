@@ -109,24 +109,35 @@ static int carry_over(const struct sharing *before, const bool taken[], const st
     return -1;
 }
 
-/* Those that are not among the branches any more stand behind them: they may come back. */
-static void keep_those_that_left(struct sharing *sharing, const struct sharing *before, const bool taken[])
+/* Those that are not among the branches any more stand behind them, the last first: they may come back. True
+ * when one of them went as somebody who is to be waited for. */
+static bool keep_those_that_left(struct sharing *sharing, const struct sharing *before, const bool taken[])
 {
+    bool wary = false;
+
     for (size_t i = 0; i < before->known; i++) {
+        const struct sharing_branch *branch = &before->branch[i];
+
         if (taken[i])
             continue;
-        sharing->left = sharing->left || i < before->branches;
+        if (i < before->branches) {
+            sharing->left = true;
+            wary = wary || branch->blocked || branch->rejoining;
+        }
         if (sharing->known < SHARING_BRANCHES_MAX)
-            sharing->branch[sharing->known++] = before->branch[i];
+            sharing->branch[sharing->known++] = *branch;
     }
+    return wary;
 }
 
-/* One that returns was perhaps opened by its BMS; so was one that is new where another went. */
+/* One that returns was perhaps opened by its BMS. One that is new where one that was is no more may be that
+ * under another name. */
 static void recognise(struct sharing *sharing, const struct sharing *before,
                       const struct pack *const branches[], size_t n)
 {
     bool taken[SHARING_BRANCHES_MAX] = {false};
     bool is_new[SHARING_BRANCHES_MAX] = {false};
+    bool wary;
 
     for (size_t i = 0; i < n; i++) {
         int place = carry_over(before, taken, branches[i], &sharing->branch[i]);
@@ -137,10 +148,10 @@ static void recognise(struct sharing *sharing, const struct sharing *before,
         if (place >= (int)before->branches)
             sharing->branch[i].blocked = true;
     }
-    keep_those_that_left(sharing, before, taken);
+    wary = keep_those_that_left(sharing, before, taken);
     for (size_t i = 0; i < n; i++) {
         if (is_new[i])
-            sharing->branch[i].blocked = sharing->left;
+            sharing->branch[i].blocked = wary;
     }
 }
 
