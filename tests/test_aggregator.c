@@ -870,6 +870,23 @@ static void nor_because_it_went_while_all_were_gone(void **state)
 }
 
 /* Packs of 100 and 120 A, and a control that leads the bank with 400 and 480. */
+/* C of BANK never came, and then A goes, which was the lowest. */
+static void nor_where_the_bank_never_was_whole(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->pack[0].reading.charge_voltage_max_V = 52;
+    bench->pack[0].reading.allow_charge = 0;
+    bench->in.packs_missing = 1;
+    step(bench, 0);
+    bench->packs[0] = &bench->pack[1];
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 2;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+}
+
 static void with_our_own_limits_those_that_are_left_take_their_part_of_the_current(void **state)
 {
     struct bench *bench = *state;
@@ -1014,6 +1031,7 @@ int main(void)
         TEST(the_next_pack_that_goes_has_a_grace_of_its_own),
         TEST(no_limit_rises_because_a_pack_went_while_another_came),
         TEST(nor_because_it_went_while_all_were_gone),
+        TEST(nor_where_the_bank_never_was_whole),
         TEST(with_our_own_limits_those_that_are_left_take_their_part_of_the_current),
         TEST(of_strings_in_parallel_those_that_are_whole_count),
         TEST(a_limit_that_became_unknown_is_the_last_voltage_and_no_current),

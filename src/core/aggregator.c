@@ -354,6 +354,10 @@ static void never_raise_while_missing(struct aggregator *aggregator, const struc
     struct limits *whole = &aggregator->whole;
     struct limit before = aggregator->last.charge_voltage;
 
+    if (aggregator->left && !aggregator->was_whole) {
+        *whole = aggregator->last; /* so it was as nearly whole as it ever has been */
+        aggregator->was_whole = true;
+    }
     if (aggregator->left) {
         lower_to(&whole->charge_voltage, &aggregator->last.charge_voltage);
         lower_to(&whole->charge_current, &aggregator->last.charge_current);
