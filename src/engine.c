@@ -11,7 +11,7 @@ enum { SOURCES_MAX = 64 };
 bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx)
 {
     engine->config = *config;
-    engine->all_lost_s = NAN;
+    engine->all_lost_s = engine->never_here_s = NAN;
     aggregator_init(&engine->aggregator, NAN, NAN);
     engine->inputs = inputs_new();
     engine->items = items_new(set, ctx);
@@ -351,41 +351,54 @@ static void look_for_contradictions(struct engine *engine, const struct aggregat
     }
 }
 
-/* Packs that BANK names and that were never here. */
-static void miss_packs_of_bank(const struct engine *engine, struct aggregator_input *in)
+/* Packs that BANK names and that are not here, of which the roster knows those that ever were: places that
+ * nobody fills, for two of one name fill one. */
+static void miss_packs_of_bank(struct engine *engine, struct aggregator_input *in)
 {
     const struct shape *shape = &engine->config.shape;
     bool here[SHAPE_PACKS_MAX] = {false};
+    size_t filled = 0;
 
     for (size_t i = 0; i < in->pack_count; i++) {
-        const struct pack_reading *reading = &in->packs[i]->reading;
-        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+        int place = aggregator_place(shape, in->packs[i]);
 
-        if (place >= 0)
-            here[place] = true;
+        if (place < 0 || here[place])
+            continue;
+        here[place] = true;
+        filled++;
     }
+    if (filled + in->packs_missing >= shape->packs) {
+        engine->never_here_s = NAN;
+        return;
+    }
+    if (isnan(engine->never_here_s))
+        engine->never_here_s = in->time_s;
+    in->lost.longest_s = fmax(in->lost.longest_s, in->time_s - engine->never_here_s);
+    in->lost.ever_installed_Ah = NAN;
     for (size_t i = 0; i < shape->packs && !in->lost.name[0]; i++) {
         if (!here[i])
             snprintf(in->lost.name, sizeof in->lost.name, "%s", shape->pack[i]);
     }
-    in->packs_missing = shape->packs - in->pack_count;
+    in->packs_missing = shape->packs - filled;
 }
 
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
 {
-    const struct pack *packs[OUTPUTS_PACKS_MAX];
+    const struct pack *packs[OUTPUTS_PACKS_MAX], *incomplete[OUTPUTS_PACKS_MAX];
     const struct source *sources[SOURCES_MAX];
     struct source absent[DEVICES_ABSENT_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
     bool cells_have_room = true;
-    struct aggregator_input in = {.time_s = now_s, .packs = packs, .sources = sources, .today = *today};
+    struct aggregator_input in = {
+        .time_s = now_s, .packs = packs, .incomplete = incomplete, .sources = sources, .today = *today};
 
     look_at_roster(engine, now_s);
     report_unmatched(&engine->unmatched, &engine->devices, now_s);
     if (engine->roster.count == 0)
         return false; /* nothing to say yet */
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
+    in.incomplete_count = devices_incomplete(&engine->devices, incomplete, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
     in.packs_implausible = devices_implausible(&engine->devices);
     in.packs_incomplete = report_incomplete(&engine->devices, now_s);
@@ -393,7 +406,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)
         roster_lost(&engine->roster, now_s, engine->config.lost_grace_s, &in.lost);
-    if (in.pack_count + in.packs_missing < engine->config.shape.packs)
+    if (engine->config.shape.packs > 0)
         miss_packs_of_bank(engine, &in);
     in.low_soc = system && system->low_soc > 0;
     in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
@@ -428,6 +441,7 @@ enum engine_presence engine_presence(struct engine *engine, double now_s, bool s
         engine->was_complete = true;
     if (!shown) {
         engine->all_lost_s = NAN;
+        complete = complete && !isnan(engine->aggregate.limits.charge_voltage.value);
         return complete && engine->was_complete ? ENGINE_ENTER : ENGINE_STAY;
     }
     if (complete) {

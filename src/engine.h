@@ -37,7 +37,9 @@ struct engine {
     struct contradiction_watch current_contradicts;
     double contradictions_s; /* when they were looked for last */
     bool was_complete;       /* in this run: from then on one pack suffices to be shown again */
-    double all_lost_s;       /* since when no pack is there while we are shown; NAN = not so */
+    double
+        never_here_s; /* since when a pack that BANK names and that never came is waited for; NAN = none is */
+    double all_lost_s; /* since when no pack is there while we are shown; NAN = not so */
 };
 
 /* Builds the tables and the tree in an engine that is all 0 (and large: much of it is touched only by large
@@ -83,8 +85,8 @@ bool engine_request(struct engine *engine, double id);
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today);
 
 /* Whether the bank may be shown. It is complete enough to enter when NR_OF_BATTERIES packs are there (one
- * when unset, or when that was so before: a new instance, or a bus that restarted, is no new bank); it is to
- * leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
+ * when unset, or when that was so before: a new instance, or a bus that restarted, is no new bank) and there
+ * is a CVL; it is to leave AGGREGATOR_LOST_RELEASE_S after its last pack went. */
 enum engine_presence { ENGINE_STAY, ENGINE_ENTER, ENGINE_LEAVE };
 enum engine_presence engine_presence(struct engine *engine, double now_s, bool shown);
 

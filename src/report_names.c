@@ -202,8 +202,9 @@ size_t report_incomplete(struct devices *devices, double now_s)
             device->incomplete_s = now_s;
         if (!device->incomplete_said && now_s - device->incomplete_s >= REPORT_INCOMPLETE_S) {
             device->incomplete_said = true;
-            log_warning("Pack \"%s\" (%s) is not in the bank, for it lacks %s: nothing that it says counts",
-                        device->pack.name, device->service, device->waits_for);
+            log_warning(
+                "Pack \"%s\" (%s) is not in the bank, for it lacks %s: only what lowers a limit counts",
+                device->pack.name, device->service, device->waits_for);
         }
         said += device->incomplete_said;
     }

@@ -261,6 +261,7 @@ void roster_lost(const struct roster *roster, double now_s, double grace_s, stru
             lost->longest_s = gone_s;
             copy(lost->name, sizeof lost->name, entry->name);
         }
+        lost->ever_installed_Ah += entry->installed_Ah;
         if (gone_s >= grace_s || isnan(entry->installed_Ah) || isnan(entry->remaining_Ah))
             continue;
         lost->installed_Ah += entry->installed_Ah;

@@ -50,10 +50,9 @@ const struct key settings_keys[] = {
              "dbus-aggregate-batteries has "
              "it. exclude: the others go on with limits of their own. The same for discharging and DCL.")},
     {bank, "BLOCK_REJOIN_DIFF", NULL, KEY_REAL, AT(block_rejoin_diff_V), 0, 0.02, 5, "V", "0.2",
-     MEANING("With exclude: a pack whose voltage differs by more than this (for 16 cells in series) when it "
-             "blocks "
-             "no "
-             "more is waited for, with low limits, until they meet.")},
+     MEANING(
+         "A pack whose voltage differs by more than this (for 16 cells in series) when it blocks no more, or "
+         "was away, is waited for, with low limits, until they meet.")},
 
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
      MEANING("A pack that has said nothing for half of this is asked; one that has not answered by then is "
@@ -62,15 +61,15 @@ const struct key settings_keys[] = {
              "shunt is asked likewise, and its current is unknown then: the packs' own stands in.")},
 
     {bank, "PACK_LOST", NULL, KEY_CHOICE, AT(pack_lost), 0, 0, 0, "degrade, hold or stop", "degrade",
-     MEANING("When a pack of the bank is lost. degrade: the others lead on, no limit rises. hold: so for "
-             "LOST_GRACE, "
-             "then CCL and DCL are 0. stop: they are 0 at once. DCL = 0 off-grid means that the Multi shuts "
+     MEANING("When a pack of the bank is lost. degrade: the others lead on, no limit rises for LOST_GRACE, "
+             "CVL not until it is back. hold: the same, and then CCL and DCL are 0. stop: they are 0 at "
+             "once. DCL = 0 off-grid means that the Multi shuts "
              "down and "
              "the house goes dark: hold and stop are for those who choose that.")},
     {bank, "LOST_GRACE", NULL, KEY_WHOLE, AT(lost_grace_s), 0, 0, 86400, "s", "600",
-     MEANING("So long capacity and SoC keep the part of a lost pack. Without NR_OF_BATTERIES, and with "
-             "PACK_LOST = "
-             "degrade, it is no longer waited for then.")},
+     MEANING(
+         "So long capacity and SoC keep the part of a lost pack, and CCL and DCL do not rise because it "
+         "went. Without NR_OF_BATTERIES, and with PACK_LOST = degrade, it is no longer waited for then.")},
 
     {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
      "com.victronenergy.battery", MEANING("Services in which packs and shunts are looked for.")},

@@ -832,6 +832,252 @@ static void the_packs_own_history_stands_and_ours_where_they_have_none(void **st
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
+/* Only B is there, and with it in the list. */
+static void alone(struct bench *bench, int pack, double time_s)
+{
+    bench->packs[0] = &bench->pack[pack];
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, time_s);
+}
+
+static void all_gone(struct bench *bench, double time_s)
+{
+    bench->in.pack_count = 0;
+    bench->in.packs_missing = 2;
+    step(bench, time_s);
+}
+
+static void what_a_lost_pack_held_is_no_more_than_it_can(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    alone(bench, 1, 1);
+    bench->pack[1].reading.soc_pct = 100;
+    bench->in.lost = (struct lost_packs){.name = "A", .installed_Ah = 280, .remaining_Ah = 300};
+    step(bench, 2);
+    assert_near(bench->out.soc_pct, 100, 0);
+    assert_near(bench->out.capacity_Ah, 560, 1e-9);
+}
+
+static void the_charge_voltage_does_not_rise_when_the_last_pack_goes(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    alone(bench, 1, 1);
+    bench->pack[1].reading.charge_voltage_max_V = 52;
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+    all_gone(bench, 3);
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+}
+
+static void a_bank_that_never_was_whole_keeps_its_charge_voltage_too(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->in.pack_count = 0;
+    step(bench, 0);
+    assert_true(isnan(bench->out.limits.charge_voltage.value)); /* there never was one, and 0 V is none */
+    alone(bench, 0, 1);
+    all_gone(bench, 2);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+/* A is full, blocks, and its BMS shuts down for the night. */
+static void a_pack_that_blocked_and_went_stops_the_others_for_its_grace_only(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.lost_grace_s = 600;
+    step(bench, 0);
+    bench->pack[0].reading.allow_charge = 0;
+    step(bench, 1);
+    alone(bench, 1, 2);
+    step(bench, 601);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+    bench->pack[1].reading.charge_voltage_max_V = 56;
+    step(bench, 602);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9); /* this stays */
+}
+
+static void the_next_pack_that_goes_has_a_grace_of_its_own(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.lost_grace_s = 600;
+    bench->in.pack_count = 3;
+    bench->pack[0].reading.allow_charge = 0;
+    step(bench, 0);
+    bench->packs[0] = &bench->pack[2];
+    bench->in.pack_count = 2;
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    step(bench, 700); /* A's is over */
+    assert_near(bench->out.limits.charge_current.value, 200, 1e-9);
+    bench->pack[1].reading.charge_current_max_A = 20;
+    step(bench, 701);
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 2;
+    step(bench, 702);
+    assert_near(bench->out.limits.charge_current.value, 40, 1e-9);
+    step(bench, 1400);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+}
+
+/* One comes back in the instant in which the one that blocks goes: as many are missing as before. */
+static void no_limit_rises_because_a_pack_went_while_another_came(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    alone(bench, 1, 1);
+    bench->pack[1].reading.allow_charge = 0;
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+    alone(bench, 0, 3);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+    bench->pack[1].reading.allow_charge = 1;
+    bench->in.packs_missing = 0;
+    bench->in.pack_count = 2;
+    bench->packs[1] = &bench->pack[1];
+    step(bench, 4);
+    assert_near(bench->out.limits.charge_current.value, 200, 1e-9);
+}
+
+static void nor_because_it_went_while_all_were_gone(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    alone(bench, 1, 1);
+    bench->pack[1].reading.allow_charge = 0;
+    step(bench, 2);
+    all_gone(bench, 3);
+    alone(bench, 0, 4);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+}
+
+/* Packs of 100 and 120 A, and a control that leads the bank with 400 and 480. */
+/* C of BANK never came, and then A goes, which was the lowest. */
+static void nor_where_the_bank_never_was_whole(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->pack[0].reading.charge_voltage_max_V = 52;
+    bench->pack[0].reading.allow_charge = 0;
+    bench->in.packs_missing = 1;
+    step(bench, 0);
+    bench->packs[0] = &bench->pack[1];
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 2;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+}
+
+static void with_our_own_limits_those_that_are_left_take_their_part_of_the_current(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_charge_parameters = true;
+    bench->config.max_charge_current_A = 400;
+    bench->config.max_discharge_current_A = 480;
+    for (int i = 0; i < 3; i++) {
+        bench->pack[i].reading.cell_voltage_max_V = 3.29;
+        bench->pack[i].reading.cell_voltage_min_V = 3.28;
+        pack_remember(&bench->pack[i]);
+    }
+    bench->in.pack_count = 3;
+    step(bench, 0);
+    assert_near(bench->out.limits.charge_current.value, 400, 1e-9);
+    bench->packs[0] = &bench->pack[1]; /* A, of which nobody knows the capacity */
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 3;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+    bench->in.lost.ever_installed_Ah = 520; /* and of which it is known: 280 of 800 Ah are here */
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_current.value, 140, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 168, 1e-9);
+}
+
+static void of_strings_in_parallel_those_that_are_whole_count(void **state)
+{
+    struct bench *bench = *state;
+
+    char wrong[SHAPE_WRONG_MAX];
+
+    assert_null(shape_parse("(A + B) | (C + D)", &bench->config.shape, wrong));
+    bench->config.own_charge_parameters = true;
+    bench->config.max_discharge_current_A = 480;
+    bench->in.pack_count = 2;
+    bench->in.packs_missing = 2;
+    bench->in.lost.ever_installed_Ah = 280;
+    step(bench, 0);
+    assert_near(bench->out.limits.discharge_current.value, 240, 1e-9);
+}
+
+/* Other settings on the way: packs that show no cells are led by them. An invalid limit would be none. */
+static void a_limit_that_became_unknown_is_the_last_voltage_and_no_current(void **state)
+{
+    struct bench *bench = *state;
+
+    step(bench, 0);
+    for (int i = 0; i < 2; i++) {
+        bench->pack[i].reading.cell_voltage_max_V = bench->pack[i].reading.cell_voltage_min_V = NAN;
+        bench->pack[i].last.cell_voltage_max_V = bench->pack[i].last.cell_voltage_min_V = NAN;
+        pack_remember(&bench->pack[i]);
+    }
+    bench->config.own_charge_parameters = true;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+    assert_near(bench->out.limits.charge_current.value, 0, 0);
+    assert_near(bench->out.limits.discharge_current.value, 0, 0);
+    assert_string_equal(bench->out.limits.charge_voltage.reason, "Unknown: the last one stands");
+    assert_string_equal(bench->out.limits.discharge_current.reason, "Unknown");
+    assert_true(bench->out.bank.alarm[ALARM_INTERNAL_FAILURE] == 2);
+}
+
+static void the_counter_waits_for_packs_not_for_strings(void **state)
+{
+    struct bench *bench = *state;
+    char wrong[SHAPE_WRONG_MAX];
+
+    assert_null(shape_parse("A + B", &bench->config.shape, wrong));
+    bench->config.nr_of_batteries = 2;
+    bench->config.own_soc = true;
+    bench->in.pack_count = 1;
+    step(bench, 0);
+    assert_false(bench->aggregator.counting);
+    bench->in.pack_count = 2;
+    step(bench, 1);
+    assert_true(bench->aggregator.counting);
+}
+
+/* It counts nothing while it is not chosen. */
+static void the_learned_soc_begins_anew_when_it_is_chosen_again(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.own_soc = true;
+    begin(bench);
+    step(bench, 1);
+    bench->config.own_soc = false;
+    bench->pack[0].reading.current_A = bench->pack[1].reading.current_A = -50;
+    for (int second = 2; second < 3602; second++)
+        step(bench, second);
+    bench->config.own_soc = true;
+    step(bench, 3602);
+    assert_near(bench->out.soc_pct, 100 * (308 - 100) / 560.0, 0.1);
+    assert_near(aggregator_charge_Ah(&bench->aggregator, &bench->config), 208, 0.1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -874,6 +1120,19 @@ int main(void)
         TEST(an_empty_cell_is_0_percent_only_where_the_user_allows_it),
         TEST(time_to_go_is_known_while_the_bank_is_discharged_and_the_system_allows_it),
         TEST(several_lost_packs_are_counted_in_the_reason),
+        TEST(what_a_lost_pack_held_is_no_more_than_it_can),
+        TEST(the_charge_voltage_does_not_rise_when_the_last_pack_goes),
+        TEST(a_bank_that_never_was_whole_keeps_its_charge_voltage_too),
+        TEST(a_pack_that_blocked_and_went_stops_the_others_for_its_grace_only),
+        TEST(the_next_pack_that_goes_has_a_grace_of_its_own),
+        TEST(no_limit_rises_because_a_pack_went_while_another_came),
+        TEST(nor_because_it_went_while_all_were_gone),
+        TEST(nor_where_the_bank_never_was_whole),
+        TEST(with_our_own_limits_those_that_are_left_take_their_part_of_the_current),
+        TEST(of_strings_in_parallel_those_that_are_whole_count),
+        TEST(a_limit_that_became_unknown_is_the_last_voltage_and_no_current),
+        TEST(the_counter_waits_for_packs_not_for_strings),
+        TEST(the_learned_soc_begins_anew_when_it_is_chosen_again),
         TEST(a_bank_that_was_never_whole_has_the_limits_of_who_is_here),
     };
 

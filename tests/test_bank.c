@@ -58,6 +58,64 @@ static void a_sum_without_one_of_its_parts_is_unknown_and_a_mean_is_not(void **s
     assert_true(isnan(bank.current_A) && isnan(bank.capacity_installed_Ah) && isnan(bank.power_W));
 }
 
+static void a_capacity_that_falls_silent_does_not_move_the_soc(void **state)
+{
+    (void)state;
+    READ(0).soc_pct = 20;
+    READ(0).capacity_installed_Ah = 280;
+    READ(1).soc_pct = 90;
+    READ(1).capacity_installed_Ah = 100;
+    merge(2);
+    READ(1).capacity_installed_Ah = NAN;
+    merge(2);
+    assert_near(bank.soc_pct, (20 * 280 + 90 * 100) / 380.0, 1e-9);
+    assert_true(isnan(bank.capacity_installed_Ah));
+}
+
+static void packs_that_hold_nothing_weigh_the_same(void **state)
+{
+    (void)state;
+    READ(0).soc_pct = 20;
+    READ(1).soc_pct = 90;
+    READ(0).capacity_installed_Ah = READ(1).capacity_installed_Ah = 0;
+    merge(2);
+    assert_near(bank.soc_pct, 55, 1e-9);
+}
+
+/* Venus shares this voltage with the chargers as the one that is measured at the battery. */
+static void a_voltage_that_cannot_be_is_not_meant_with_the_others(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = READ(0).cells_sum_V = 53;
+    READ(1).voltage_V = READ(1).cells_sum_V = 0;
+    merge(2);
+    assert_near(bank.voltage_V, 53, 1e-9);
+    assert_near(bank.cells_sum_V, 53, 1e-9);
+    READ(1).voltage_V = 52;
+    merge(2);
+    assert_near(bank.voltage_V, 52.5, 1e-9);
+    READ(0).voltage_V = 0; /* nor is it where its own cells say otherwise */
+    merge(1);
+    assert_true(isnan(bank.voltage_V));
+    READ(0).cells_sum_V = NAN;
+    merge(1);
+    assert_near(bank.voltage_V, 0, 0); /* nothing speaks against it */
+}
+
+/* It shows one cell of sixteen, and how many there are falls silent: 3.3 V are not the sum. */
+static void a_few_cells_are_no_sum_when_their_number_falls_silent(void **state)
+{
+    (void)state;
+    READ(0).voltage_V = 53;
+    READ(0).cells_in_series = 16;
+    READ(0).cell_V[0] = 3.3;
+    merge(1);
+    READ(0).cells_in_series = NAN;
+    merge(1);
+    assert_near(packs.pack[0].cells.sum_V, 53, 1e-9);
+    assert_near(packs.pack[0].cells.limit_sum_V, 53, 1e-9);
+}
+
 static void soc_is_weighted_by_capacity(void **state)
 {
     (void)state;
@@ -220,13 +278,13 @@ static void expect_merged(const struct merged *field, double first, double secon
 
 static void each_field_is_merged_by_its_rule_whichever_pack_comes_first(void **state)
 {
-    static const double expected[] = {[SUM] = 8, [MEAN] = 4, [HIGHEST] = 7, [LOWEST] = 1};
+    static const double expected[] = {[SUM] = 8, [MEAN] = 4, [HIGHEST] = 5, [LOWEST] = 3};
 
     (void)state;
     assert_int_equal(offsetof(struct extreme, value), 0);
     for (size_t i = 0; i < sizeof merged / sizeof *merged; i++) {
-        expect_merged(&merged[i], 1, 7, expected[merged[i].how]);
-        expect_merged(&merged[i], 7, 1, expected[merged[i].how]);
+        expect_merged(&merged[i], 3, 5, expected[merged[i].how]);
+        expect_merged(&merged[i], 5, 3, expected[merged[i].how]);
     }
 }
 
@@ -595,6 +653,10 @@ int main(void)
         TEST(voltages_are_meant_and_currents_are_summed),
         TEST(a_sum_without_one_of_its_parts_is_unknown_and_a_mean_is_not),
         TEST(soc_is_weighted_by_capacity),
+        TEST(a_few_cells_are_no_sum_when_their_number_falls_silent),
+        TEST(a_capacity_that_falls_silent_does_not_move_the_soc),
+        TEST(packs_that_hold_nothing_weigh_the_same),
+        TEST(a_voltage_that_cannot_be_is_not_meant_with_the_others),
         TEST(soc_of_packs_of_unknown_capacity_is_their_plain_mean),
         TEST(time_to_go_is_unknown_if_one_packs_is),
         TEST(a_peak_shows_whether_the_pack_tells_it_or_only_its_cell_does),

@@ -230,6 +230,36 @@ static void the_cells_in_series_are_the_users_else_the_fewest_of_the_packs(void 
     assert_true(control_cells_in_series(&config, packs.list, 2) == 14);
 }
 
+/* A contactor opens, and the pack shows 0 V for a moment: its number of cells is what it was. */
+static void a_voltage_that_is_none_costs_nobody_the_number_of_cells(void **state)
+{
+    (void)state;
+    config.nr_of_cells_per_battery = CONFIG_NOT_SET;
+    packs.pack[0].reading.cells_in_series = 22;
+    step_cells(2.3, 2.2);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-9);
+    packs.pack[0].reading.voltage_V = 0;
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-9);
+    packs.pack[0].reading.voltage_V = 5; /* nor could 22 cells have that */
+    step_packs(1);
+    assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-9);
+}
+
+static void the_part_that_is_lost_takes_no_current(void **state)
+{
+    struct bank bank;
+    struct control_input in = {
+        .today = {true, 20000, 6}, .packs = packs.list, .pack_count = 1, .bank = &bank, .lost_part = 0.75};
+
+    (void)state;
+    step_cells(2.2, 2.15);
+    bank_merge(packs.list, 1, &bank);
+    control_step(&control, &config, &in, &out);
+    assert_near(out.limits.charge_current.value, 50, 1e-9);
+    assert_near(out.limits.discharge_current.value, 50, 1e-9);
+}
+
 /* ---- what holds for any bank ---- */
 
 static unsigned long seed = 20261121;
@@ -788,6 +818,8 @@ int main(void)
         TEST(a_bank_is_balanced_when_no_cell_is_above_and_none_far_below),
         TEST(a_cell_at_exactly_its_minimum_is_empty),
         TEST(the_cells_in_series_are_the_users_else_the_fewest_of_the_packs),
+        TEST(a_voltage_that_is_none_costs_nobody_the_number_of_cells),
+        TEST(the_part_that_is_lost_takes_no_current),
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent),
         TEST(in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order),
         TEST(without_any_cell_the_limits_are_unknown),

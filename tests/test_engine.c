@@ -210,6 +210,197 @@ static void the_age_of_a_pack_goes_on_when_it_is_lost_and_when_its_service_goes(
     assert_near(shown(bench, "/Battery/1/Age"), 60, 0);
 }
 
+/* ---- several packs ---- */
+
+/* Another pack like the first, on the bus and complete. */
+static struct device *join_pack(struct bench *bench, const char *service, const char *name, double instance)
+{
+    struct device *first = bench->device;
+    struct device *device = engine_here(&bench->engine, service);
+
+    bench->device = device;
+    say_text(bench, "/ProductName", "SerialBattery");
+    say_text(bench, "/CustomName", name);
+    say_text(bench, "/Serial", service);
+    say(bench, "/DeviceInstance", instance);
+    say(bench, "/Dc/0/Voltage", 53);
+    say(bench, "/Dc/0/Current", 10);
+    say(bench, "/Soc", 50);
+    say(bench, "/InstalledCapacity", 280);
+    say(bench, "/Info/MaxChargeVoltage", 55.2);
+    say(bench, "/Info/MaxChargeCurrent", 100);
+    say(bench, "/Info/MaxDischargeCurrent", 120);
+    say(bench, "/System/MaxCellVoltage", 3.30);
+    say(bench, "/System/MinCellVoltage", 3.29);
+    say(bench, "/System/NrOfCellsPerBattery", 16);
+    engine_settled(&bench->engine, device, true);
+    bench->device = first;
+    return device;
+}
+
+static void name_first(struct bench *bench, const char *name)
+{
+    say_text(bench, "/CustomName", name);
+    say(bench, "/InstalledCapacity", 280);
+    engine_settled(&bench->engine, bench->device, false);
+}
+
+static void set_bank(struct bench *bench, const char *text)
+{
+    struct config other = bench->config;
+    char wrong[SHAPE_WRONG_MAX];
+
+    assert_null(shape_parse(text, &other.shape, wrong));
+    assert_true(engine_reconfigure(&bench->engine, &other));
+}
+
+static void a_bank_without_a_charge_voltage_is_not_shown(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(engine_presence(&bench->engine, 1, false), ENGINE_ENTER);
+    bench->engine.aggregate.limits.charge_voltage.value = NAN;
+    assert_int_equal(engine_presence(&bench->engine, 1, false), ENGINE_STAY);
+}
+
+static void a_pack_of_bank_that_never_came_is_lost_since_it_is_waited_for(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.pack_lost = PACK_LOST_HOLD;
+    bench->config.lost_grace_s = 60;
+    name_first(bench, "A");
+    set_bank(bench, "A | B");
+    step_at(bench, 10);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 100, 1e-9);
+    step_at(bench, 69);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 100, 1e-9);
+    step_at(bench, 70);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 0, 0);
+    join_pack(bench, "com.victronenergy.battery.b", "B", 2);
+    step_at(bench, 71);
+    assert_near(bench->engine.aggregate.limits.charge_current.value, 200, 1e-9);
+}
+
+static void two_packs_of_one_name_are_not_two_of_bank(void **state)
+{
+    struct bench *bench = *state;
+
+    name_first(bench, "A");
+    join_pack(bench, "com.victronenergy.battery.a2", "A", 2);
+    set_bank(bench, "A + B");
+    step_at(bench, 10);
+    assert_near(bench->engine.aggregate.packs_missing, 1, 0);
+    assert_true(bench->engine.aggregate.bank.alarm[ALARM_BMS_CABLE] >= 1);
+}
+
+static void with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it(void **state)
+{
+    struct bench *bench = *state;
+    struct config other = bench->config;
+    struct device *lost;
+
+    other.own_charge_parameters = true;
+    other.max_discharge_current_A = 400;
+    other.nr_of_batteries = 2;
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    name_first(bench, "A");
+    lost = join_pack(bench, "com.victronenergy.battery.b", "B", 2);
+    bench->device = lost;
+    say(bench, "/InstalledCapacity", 840);
+    engine_settled(&bench->engine, lost, false);
+    step_at(bench, 10);
+    assert_near(bench->engine.aggregate.limits.discharge_current.value, 400, 1e-9);
+    engine_gone(&bench->engine, lost);
+    step_at(bench, 11);
+    assert_near(bench->engine.aggregate.limits.discharge_current.value, 100, 1e-9);
+    step_at(bench, 86400); /* for as long as it is away */
+    assert_near(bench->engine.aggregate.limits.discharge_current.value, 100, 1e-9);
+}
+
+/* B shows that it blocks, its CVL and its cells, but never its DCL: it is not in the bank, but it is on its
+ * bus bar. */
+static struct device *arrive_incomplete(struct bench *bench)
+{
+    struct device *first = bench->device;
+    struct device *device = engine_here(&bench->engine, "com.victronenergy.battery.b");
+
+    bench->device = device;
+    say_text(bench, "/ProductName", "CAN");
+    say_text(bench, "/CustomName", "B");
+    say(bench, "/DeviceInstance", 2);
+    say(bench, "/Dc/0/Voltage", 53);
+    say(bench, "/Info/MaxChargeVoltage", 50);
+    say(bench, "/Info/MaxChargeCurrent", 10);
+    say(bench, "/System/MaxCellVoltage", 3.44);
+    say(bench, "/System/MinCellVoltage", 2.95);
+    engine_settled(&bench->engine, device, true);
+    bench->device = first;
+    return device;
+}
+
+static void set_of(struct bench *bench, struct device *device, const char *path, double number)
+{
+    struct device *first = bench->device;
+
+    bench->device = device;
+    say(bench, path, number);
+    engine_settled(&bench->engine, device, false);
+    bench->device = first;
+}
+
+static void what_an_incomplete_pack_shows_lowers_limits(void **state)
+{
+    struct bench *bench = *state;
+    const struct limits *limits = &bench->engine.aggregate.limits;
+    struct device *b = arrive_incomplete(bench);
+
+    step_at(bench, 10);
+    assert_near(bench->engine.aggregate.packs_online, 1, 0);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+    assert_string_equal(limits->charge_voltage.reason, "Pack \"B\", not complete: its CVL");
+    assert_near(limits->charge_current.value, 100, 1e-9);
+    set_of(bench, b, "/Io/AllowToCharge", 0);
+    step_at(bench, 11);
+    assert_near(limits->charge_current.value, 0, 0);
+    assert_string_equal(limits->charge_current.reason, "Pack \"B\", not complete: it blocks charging");
+    assert_true(limits->charge_blocked);
+    assert_near(limits->discharge_current.value, 120, 1e-9);
+    set_of(bench, b, "/Io/AllowToDischarge", 0);
+    step_at(bench, 12);
+    assert_near(limits->discharge_current.value, 0, 0);
+    set_of(bench, b, "/Info/MaxChargeVoltage", 14.2); /* of another battery: this is no pack of 48 V */
+    step_at(bench, 13);
+    assert_near(limits->charge_voltage.value, 55.2, 1e-9);
+    engine_gone(&bench->engine, b);
+    step_at(bench, 14);
+    assert_near(limits->charge_current.value, 100, 1e-9);
+}
+
+static void with_our_own_limits_the_cells_of_an_incomplete_pack_count(void **state)
+{
+    struct bench *bench = *state;
+    const struct limits *limits = &bench->engine.aggregate.limits;
+    struct config other = bench->config;
+    struct device *b;
+
+    other.own_charge_parameters = true;
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    say(bench, "/System/MaxCellVoltage", 3.30);
+    say(bench, "/Voltages/Cell3", 3.30);
+    engine_settled(&bench->engine, bench->device, false);
+    step_at(bench, 10);
+    assert_near(limits->discharge_current.value, 200, 1e-9);
+    b = arrive_incomplete(bench);
+    step_at(bench, 11);
+    assert_near(limits->charge_current.value, 200 * curve_at(&other.charge_curve, 3.44), 1e-9);
+    assert_near(limits->discharge_current.value, 200 * curve_at(&other.discharge_curve, 2.95), 1e-9);
+    set_of(bench, b, "/System/MaxCellVoltage", 3.46);
+    step_at(bench, 12);
+    assert_near(limits->charge_current.value, 0, 0);
+    assert_true(bench->engine.aggregate.control.peaking);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +413,12 @@ int main(void)
         TEST(the_age_of_a_pack_goes_on_when_it_is_lost_and_when_its_service_goes),
         TEST(an_implausible_safety_value_is_an_alarm_and_an_implausible_cycle_count_is_not),
         TEST(a_pack_that_contradicts_itself_is_found_out_in_time),
+        TEST(a_bank_without_a_charge_voltage_is_not_shown),
+        TEST(a_pack_of_bank_that_never_came_is_lost_since_it_is_waited_for),
+        TEST(two_packs_of_one_name_are_not_two_of_bank),
+        TEST(with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it),
+        TEST(what_an_incomplete_pack_shows_lowers_limits),
+        TEST(with_our_own_limits_the_cells_of_an_incomplete_pack_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

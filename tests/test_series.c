@@ -73,6 +73,35 @@ static void the_extremes_name_their_pack(void **state)
     assert_string_equal(string->cell_voltage_min_id, "B: C1");
 }
 
+/* A BMS that counts on after full shows more than it holds. */
+static void more_than_a_pack_can_hold_is_full(void **state)
+{
+    const struct pack_reading *string;
+
+    (void)state;
+    packs.pack[0].reading.capacity_Ah = packs.pack[1].reading.capacity_Ah = 107;
+    string = merge();
+    assert_near(string->soc_pct, 100, 1e-9);
+    assert_near(string->capacity_Ah, 100, 1e-9);
+    assert_near(string->consumed_Ah, 0, 0);
+    packs.pack[0].reading.capacity_Ah = -3;
+    packs.pack[1].reading.capacity_Ah = 70;
+    assert_near(merge()->soc_pct, 0, 1e-9);
+}
+
+static void a_full_pack_and_an_empty_one_make_an_empty_string(void **state)
+{
+    const struct pack_reading *string;
+
+    (void)state;
+    packs.pack[0].reading.capacity_Ah = packs.pack[0].reading.soc_pct = 100;
+    packs.pack[1].reading.capacity_Ah = packs.pack[1].reading.soc_pct = 0;
+    string = merge();
+    assert_near(string->soc_pct, 0, 0);
+    assert_near(string->capacity_Ah, 0, 0);
+    assert_near(string->capacity_installed_Ah, 0, 0);
+}
+
 static void the_emptiest_and_the_fullest_decide_the_charge(void **state)
 {
     const struct pack_reading *string = merge();
@@ -238,6 +267,8 @@ int main(void)
         cmocka_unit_test_setup(voltages_and_cells_add_and_the_current_is_one, setup),
         cmocka_unit_test_setup(the_extremes_name_their_pack, setup),
         cmocka_unit_test_setup(the_emptiest_and_the_fullest_decide_the_charge, setup),
+        cmocka_unit_test_setup(more_than_a_pack_can_hold_is_full, setup),
+        cmocka_unit_test_setup(a_full_pack_and_an_empty_one_make_an_empty_string, setup),
         cmocka_unit_test_setup(packs_of_one_charge_are_not_apart, setup),
         cmocka_unit_test_setup(currents_are_limited_by_the_weakest, setup),
         cmocka_unit_test_setup(one_that_blocks_blocks_the_string, setup),

@@ -231,7 +231,7 @@ static void it_stays_so_and_rises_slowly_when_there_is_room_again(void **state)
         limits = merge();
         sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
     }
-    assert_near(limits.charge_current.value, held_A * pow(1 + SHARING_RISE, 10), 1e-6);
+    assert_near(limits.charge_current.value, held_A + 10 * SHARING_RISE * 190, 1e-6);
 }
 
 static void a_current_that_falls_silent_frees_nobody(void **state)
@@ -274,11 +274,11 @@ static void the_others_are_not_charged_far_above_one_that_blocks(void **state)
     packs.pack[0].reading.voltage_V = 52.8;
     live(1, 0, 0);
     limits = merge();
-    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
     assert_near(limits.charge_voltage.value, 55, 0);
     packs.pack[0].reading.allow_charge = 0;
     live(1, 0, 0);
-    sharing_stay_near(packs.list, 2, &limits.charge_voltage);
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
     assert_near(limits.charge_voltage.value, 54.4, 1e-9);
 }
 
@@ -307,6 +307,187 @@ static void a_pack_that_comes_back_apart_is_waited_for(void **state)
     limits = merge();
     sharing_wait_for_rejoining(&sharing, packs.list, 2, &limits);
     assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+/* A gives B 2 A and B's BMS lowers its limit to that: nothing flows into the bank, so nothing is to be held
+ * back, and least of all for ever. */
+static void a_current_between_packs_holds_nobody_back(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    packs.pack[1].reading.charge_current_max_A = 2;
+    live(1, -2, 2);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 7.6, 1e-9); /* 2 A by its share of 100 / 380 */
+    packs.pack[1].reading.charge_current_max_A = 50;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+static void a_current_that_runs_the_other_way_holds_nobody_back(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    live(1, -100, 55); /* the bank is discharged, and B charged by A */
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+/* 0.1 A into the bank and 2 A from A to B: what is left is little, but it grows again. */
+static void what_is_held_back_is_never_all_and_whole_again_within_minutes(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    packs.pack[1].reading.charge_current_max_A = 2;
+    live(1, -2, 2.1);
+    limits = merge();
+    sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    assert_near(limits.charge_current.value, 7.6 * SHARING_LEFT_LEAST, 1e-9);
+    packs.pack[1].reading.charge_current_max_A = 50;
+    for (int s = 0; s < 600; s++) {
+        live(1, 0, 0);
+        limits = merge();
+        sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    }
+    assert_near(limits.charge_current.value, 190, 1e-9);
+}
+
+/* B's sensor shows -0.2 A at rest: no limit is negative for that, and B takes part. */
+static void a_measured_share_is_never_negative(void **state)
+{
+    (void)state;
+    config.current_sharing = SHARING_MEASURED;
+    live(1200, 60, -0.2);
+    divide(true);
+    assert_near(share[0], 1, 1e-9);
+    assert_near(share[1], SHARING_LEAST / 2, 1e-9);
+    assert_near(merge().charge_current.value, 140, 1e-9);
+}
+
+static void a_string_that_holds_nothing_takes_part_all_the_same(void **state)
+{
+    (void)state;
+    packs.pack[1].reading.capacity_installed_Ah = 0;
+    live(1, 0, 0);
+    divide(true);
+    assert_near(share[1], SHARING_LEAST / 2, 1e-9);
+    packs.pack[0].reading.capacity_installed_Ah = 0;
+    live(1, 0, 0);
+    divide(true);
+    assert_near(share[0], 0.5, 1e-9);
+}
+
+static void what_the_others_may_be_above_one_that_blocks_needs_no_number_of_cells(void **state)
+{
+    struct limits limits;
+
+    (void)state;
+    packs.pack[0].reading.voltage_V = 52.8;
+    packs.pack[0].reading.allow_charge = 0;
+    packs.pack[0].reading.cells_in_series = packs.pack[0].last.cells_in_series = NAN;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.4, 1e-9); /* 52.8 V are 16 cells */
+    for (int k = 0; k < 15; k++)
+        packs.pack[0].reading.cell_V[k] = 3.3;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.3, 1e-9); /* it shows 15 */
+    config.nr_of_cells_per_battery = 14;
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.2, 1e-9);
+}
+
+/* CCL with A apart, as B would have it: 5 % of the capacity while A is waited for. */
+static double rejoining_A(const struct pack *const list[], size_t n)
+{
+    struct limits limits = {.charge_current = {.value = 190}};
+
+    sharing_step(&sharing, &config, list, n, now_s += 1);
+    sharing_wait_for_rejoining(&sharing, list, n, &limits);
+    return limits.charge_current.value;
+}
+
+static void who_is_waited_for_is_so_when_others_join_or_change_their_name(void **state)
+{
+    (void)state;
+    packs.pack[2].reading = packs.pack[1].reading;
+    packs.pack[2].reading.capacity_installed_Ah = 20;
+    packs_remember(&packs);
+    packs.pack[0].reading.allow_charge = 0;
+    packs.pack[0].reading.voltage_V = 51.5;
+    live(5, 0, 0);
+    packs.pack[0].reading.allow_charge = 1;
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+    assert_near(rejoining_A(packs.list, 3), 20, 1e-9); /* C joins */
+    strcpy(packs.pack[1].name, "B2");
+    assert_near(rejoining_A(packs.list, 3), 20, 1e-9);
+    strcpy(packs.pack[0].reading.serial, "1"); /* it tells its serial, and then another name */
+    assert_near(rejoining_A(packs.list, 3), 20, 1e-9);
+    strcpy(packs.pack[0].name, "A2");
+    assert_near(rejoining_A(packs.list, 3), 20, 1e-9);
+}
+
+/* Its BMS opened and shut down: what it was before it went does not matter. */
+static void a_pack_that_was_away_and_returns_apart_is_waited_for(void **state)
+{
+    const struct pack *without[] = {packs.list[1]};
+
+    (void)state;
+    live(5, 0, 0);
+    assert_near(rejoining_A(without, 1), 190, 1e-9);
+    packs.pack[0].reading.voltage_V = 51.5;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+    packs.pack[0].reading.voltage_V = 53;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9);
+}
+
+/* Two packs of one name and no serial: with the second the first is called otherwise. */
+static void a_pack_that_gets_another_name_and_no_serial_is_waited_for_as_before(void **state)
+{
+    (void)state;
+    live(5, 0, 0);
+    packs.pack[0].reading.voltage_V = 51.5;
+    strcpy(packs.pack[0].name, "A #1");
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9); /* it was not */
+    packs.pack[0].reading.allow_charge = 0;
+    live(5, 0, 0);
+    packs.pack[0].reading.allow_charge = 1;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+    strcpy(packs.pack[0].name, "A #2");
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+}
+
+static void a_pack_that_joins_the_bank_is_not_waited_for(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.voltage_V = 51.5;
+    packs_remember(&packs);
+    assert_near(rejoining_A(&packs.list[1], 1), 190, 1e-9);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9);
+}
+
+/* A's sensor shows 0.3 V less than B's: its cable was out, and nothing has changed. */
+static void a_sensor_that_always_was_apart_is_not_waited_for(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.voltage_V = 52.7;
+    live(5, 0, 0);
+    assert_near(rejoining_A(&packs.list[1], 1), 190, 1e-9);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9);
 }
 
 static void other_packs_are_learned_anew(void **state)
@@ -427,6 +608,17 @@ int main(void)
         cmocka_unit_test_setup(who_is_apart_is_judged_without_a_number_of_cells_too, setup),
         cmocka_unit_test_setup(time_that_stands_or_runs_back_teaches_nothing, setup),
         cmocka_unit_test_setup(other_packs_are_learned_anew, setup),
+        cmocka_unit_test_setup(a_current_between_packs_holds_nobody_back, setup),
+        cmocka_unit_test_setup(a_current_that_runs_the_other_way_holds_nobody_back, setup),
+        cmocka_unit_test_setup(what_is_held_back_is_never_all_and_whole_again_within_minutes, setup),
+        cmocka_unit_test_setup(a_measured_share_is_never_negative, setup),
+        cmocka_unit_test_setup(a_string_that_holds_nothing_takes_part_all_the_same, setup),
+        cmocka_unit_test_setup(what_the_others_may_be_above_one_that_blocks_needs_no_number_of_cells, setup),
+        cmocka_unit_test_setup(who_is_waited_for_is_so_when_others_join_or_change_their_name, setup),
+        cmocka_unit_test_setup(a_pack_that_was_away_and_returns_apart_is_waited_for, setup),
+        cmocka_unit_test_setup(a_pack_that_joins_the_bank_is_not_waited_for, setup),
+        cmocka_unit_test_setup(a_pack_that_gets_another_name_and_no_serial_is_waited_for_as_before, setup),
+        cmocka_unit_test_setup(a_sensor_that_always_was_apart_is_not_waited_for, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

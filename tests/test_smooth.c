@@ -277,6 +277,29 @@ static void an_unknown_spread_never_raises_it(void **state)
     assert_true(steps(600) <= before_V);
 }
 
+static void a_target_that_is_unknown_when_it_begins_to_limit_is_waited_for(void **state)
+{
+    (void)state;
+    smooth_init(&smooth);
+    in = (struct smooth_input){
+        .highest_V = 3.44, .spread_V = 0.01, .cells = 16, .target_V = NAN, .limit_V = LIMIT_V};
+    for (int s = 0; s < 5; s++) {
+        in.time_s = s;
+        assert_true(isnan(smooth_step(&smooth, &in)));
+    }
+    in.target_V = TARGET_V;
+    in.time_s = 6;
+    assert_true(smooth_step(&smooth, &in) <= TARGET_V);
+    assert_true(smooth.limiting);
+    in.target_V = NAN; /* what it was stands */
+    in.time_s = 7;
+    assert_near(smooth_step(&smooth, &in), smooth.voltage_V, 0);
+    smooth.voltage_V = NAN; /* however it came in */
+    in.target_V = TARGET_V;
+    in.time_s = 8;
+    assert_true(smooth_step(&smooth, &in) <= TARGET_V);
+}
+
 static void time_that_stands_or_runs_backwards_does_no_harm(void **state)
 {
     (void)state;
@@ -316,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup(an_unknown_spread_never_raises_it, setup),
         cmocka_unit_test_setup(a_spread_that_was_nonsense_for_a_moment_costs_no_hours, setup),
         cmocka_unit_test_setup(time_that_stands_or_runs_backwards_does_no_harm, setup),
+        cmocka_unit_test_setup(a_target_that_is_unknown_when_it_begins_to_limit_is_waited_for, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

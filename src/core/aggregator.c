@@ -37,7 +37,8 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
-    aggregator->low_voltage_V = NAN;
+    aggregator->low_voltage_V = aggregator->left_s = NAN;
+    aggregator->last.charge_voltage.value = NAN;
 }
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
@@ -89,9 +90,11 @@ static void charge_anchors(const struct config *config, const struct bank *bank,
 /* The counter begins with the whole bank: a charge that was saved, or the mean SoC of all packs, means
  * nothing for the first of them. Where nobody said how many packs make it whole, that is when none has
  * joined for a while; at once, when the capacity that belongs to the saved charge is known. */
-static bool may_begin(struct aggregator *aggregator, const struct config *config, double time_s, size_t packs)
+static bool may_begin(struct aggregator *aggregator, const struct config *config, double time_s,
+                      const struct aggregate *out)
 {
     const struct charge_counter *counter = &aggregator->charge;
+    size_t packs = out->bank.packs == 0 ? 0 : (size_t)out->packs_online; /* not strings of them */
 
     if (packs != aggregator->packs_before) {
         aggregator->packs_before = packs;
@@ -193,7 +196,7 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     struct charge_input counter_in;
     enum charge_event event;
 
-    aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, bank->packs);
+    aggregator->counting = aggregator->counting || may_begin(aggregator, config, time_s, out);
     if (!aggregator->counting)
         return CHARGE_EVENT_NONE;
     if (isnan(aggregator->charge.charge_Ah))
@@ -202,6 +205,9 @@ static enum charge_event count_charge(struct aggregator *aggregator, const struc
     find_capacities(aggregator, config, nameplate_Ah, &in, &counter_in);
     out->charge_before_pct = charge_soc_pct(&aggregator->charge);
     if (!is_learned(config)) {
+        /* It stands still: chosen again, it begins with the counter. */
+        aggregator->soc.missing_Ah = aggregator->soc.last_time_s = NAN;
+        aggregator->soc.learned.var_missing = 0;
         event = charge_step(&aggregator->charge, &counter_in, config->battery_efficiency);
         out->charge_gap_s = aggregator->charge.gap_s;
         return event;
@@ -308,13 +314,16 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
 static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
 {
     double installed_Ah = bank->capacity_installed_Ah + lost->installed_Ah;
+    double remaining_Ah = fmin(fmax(lost->remaining_Ah, 0), lost->installed_Ah);
 
     if (!(lost->installed_Ah > 0) || isnan(installed_Ah))
         return;
-    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * lost->remaining_Ah) / installed_Ah;
+    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * remaining_Ah) / installed_Ah;
+    if (bank->soc_pct > 100)
+        bank->soc_pct = 100; /* by the last bit of a sum */
     bank->capacity_installed_Ah = installed_Ah;
-    bank->capacity_Ah += lost->remaining_Ah;
-    bank->consumed_Ah += lost->remaining_Ah - lost->installed_Ah;
+    bank->capacity_Ah += remaining_Ah;
+    bank->consumed_Ah += remaining_Ah - lost->installed_Ah;
 }
 
 static void cap_limit(struct limit *limit, const struct limit *whole)
@@ -368,24 +377,40 @@ static void lower_to(struct limit *cap, const struct limit *limit)
 }
 
 /* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
- * with fewer missing: a pack that blocks and goes while another is away would free the rest. */
-static void never_raise_while_missing(struct aggregator *aggregator, size_t missing, struct limits *limits)
+ * with fewer missing: a pack that blocks and goes while another is away would free the rest. The currents are
+ * so for LOST_GRACE: they were those of one instant, and those that are there know by then what they can. */
+static void never_raise_while_missing(struct aggregator *aggregator, const struct config *config,
+                                      const struct aggregator_input *in, struct limits *limits)
 {
-    if (missing > aggregator->missing_before) {
-        lower_to(&aggregator->whole.charge_voltage, &aggregator->last.charge_voltage);
-        lower_to(&aggregator->whole.charge_current, &aggregator->last.charge_current);
-        lower_to(&aggregator->whole.discharge_current, &aggregator->last.discharge_current);
+    struct limits *whole = &aggregator->whole;
+    struct limit before = aggregator->last.charge_voltage;
+
+    if (aggregator->left && !aggregator->was_whole) {
+        *whole = aggregator->last; /* so it was as nearly whole as it ever has been */
+        aggregator->was_whole = true;
     }
-    aggregator->missing_before = missing;
-    if (missing == 0) {
-        aggregator->whole = *limits;
+    if (aggregator->left) {
+        lower_to(&whole->charge_voltage, &aggregator->last.charge_voltage);
+        lower_to(&whole->charge_current, &aggregator->last.charge_current);
+        lower_to(&whole->discharge_current, &aggregator->last.discharge_current);
+        aggregator->left_s = in->time_s;
+    }
+    aggregator->left = false;
+    if (in->packs_missing == 0) {
+        *whole = *limits;
         aggregator->was_whole = true;
     } else if (aggregator->was_whole) {
-        cap_limit(&limits->charge_voltage, &aggregator->whole.charge_voltage);
-        cap_limit(&limits->charge_current, &aggregator->whole.charge_current);
-        cap_limit(&limits->discharge_current, &aggregator->whole.discharge_current);
+        cap_limit(&limits->charge_voltage, &whole->charge_voltage);
+        if (in->time_s - aggregator->left_s >= config->lost_grace_s) {
+            whole->charge_current = limits->charge_current;
+            whole->discharge_current = limits->discharge_current;
+        }
+        cap_limit(&limits->charge_current, &whole->charge_current);
+        cap_limit(&limits->discharge_current, &whole->discharge_current);
     }
     aggregator->last = *limits;
+    if (isnan(limits->charge_voltage.value))
+        aggregator->last.charge_voltage = before;
 }
 
 /* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL
@@ -394,13 +419,37 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 {
     static const char reason[] = "No pack is on the bus";
 
-    limits->charge_voltage.value = aggregator->whole.charge_voltage.value;
+    limits->charge_voltage.value = aggregator->last.charge_voltage.value;
     limits->charge_current.value = 0;
     limits->discharge_current.value = 0;
     limits->charge_blocked = limits->discharge_blocked = false;
     snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "%s", reason);
     snprintf(limits->charge_current.reason, LIMIT_REASON_MAX, "%s", reason);
     snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
+}
+
+static bool is_without_current(struct limit *limit)
+{
+    bool unknown = isnan(limit->value);
+
+    if (unknown)
+        snprintf(limit->reason, sizeof limit->reason, "Unknown");
+    limit->value = unknown ? 0 : fmax(limit->value, 0);
+    return unknown;
+}
+
+/* The net under all of the above: Venus takes an invalid limit for none at all. */
+static bool is_without_limit(const struct aggregator *aggregator, struct limits *limits)
+{
+    bool no_voltage = isnan(limits->charge_voltage.value);
+    bool no_charge = is_without_current(&limits->charge_current);
+    bool no_discharge = is_without_current(&limits->discharge_current);
+
+    if (no_voltage) {
+        limits->charge_voltage.value = aggregator->last.charge_voltage.value;
+        snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
+    }
+    return no_voltage || no_charge || no_discharge;
 }
 
 /* ---- branches: packs, or strings of them, in parallel ---- */
@@ -413,6 +462,15 @@ struct branches {
     double cells_least, cells_most;            /* in series in one of them; NAN = unknown */
 };
 
+int aggregator_place(const struct shape *shape, const struct pack *pack)
+{
+    const struct pack_reading *reading = &pack->reading;
+    int place = shape_find(shape, pack->name, reading->serial, reading->device_instance);
+
+    return place >= 0 ? place
+                      : shape_find(shape, reading->custom_name, reading->serial, reading->device_instance);
+}
+
 /* The packs of string s that are here, in the order of BANK. */
 static size_t members_of(const struct shape *shape, size_t s, const struct aggregator_input *in,
                          const struct pack *members[SHAPE_PACKS_MAX])
@@ -421,11 +479,8 @@ static size_t members_of(const struct shape *shape, size_t s, const struct aggre
     const struct pack *at[SHAPE_PACKS_MAX] = {NULL};
 
     for (size_t i = 0; i < in->pack_count; i++) {
-        const struct pack_reading *reading = &in->packs[i]->reading;
-        int place = shape_find(shape, in->packs[i]->name, reading->serial, reading->device_instance);
+        int place = aggregator_place(shape, in->packs[i]);
 
-        if (place < 0)
-            place = shape_find(shape, reading->custom_name, reading->serial, reading->device_instance);
         if (place >= (int)first && place < (int)(first + shape->string[s].count))
             at[(size_t)place - first] = in->packs[i];
     }
@@ -496,6 +551,25 @@ static void stop_for_unequal(struct limit *limit, const struct branches *branche
              branches->cells_least, branches->cells_most);
 }
 
+/* The part of the capacity of the bank that is not here; of their number where one of them never told its
+ * own. Of a string that lacks a pack nothing is. */
+static double part_lost(const struct config *config, const struct branches *branches,
+                        const struct aggregator_input *in)
+{
+    bool strings = config->shape.packs > config->shape.strings;
+    double all = strings ? (double)config->shape.strings : (double)(in->pack_count + in->packs_missing);
+    double here_Ah = 0, lost_Ah = in->lost.ever_installed_Ah;
+
+    if (in->packs_missing == 0)
+        return 0;
+    for (size_t i = 0; i < branches->count; i++)
+        here_Ah += pack_now_or_last(branches->list[i]->reading.capacity_installed_Ah,
+                                    branches->list[i]->last.capacity_installed_Ah);
+    if (!strings && here_Ah > 0 && lost_Ah > 0)
+        return lost_Ah / (here_Ah + lost_Ah);
+    return 1 - (double)branches->count / all;
+}
+
 /* One that is excluded does not speak for the bank. */
 static void allow_by_those_that_do(const struct branches *branches, struct bank *bank)
 {
@@ -504,6 +578,63 @@ static void allow_by_those_that_do(const struct branches *branches, struct bank 
 
         bank->allow_charge = fmax(bank->allow_charge, reading->allow_charge);
         bank->allow_discharge = fmax(bank->allow_discharge, reading->allow_discharge);
+    }
+}
+
+/* ---- packs that are not complete ---- */
+
+static void lower_for(struct limit *limit, double most, const struct pack *pack, const char *what)
+{
+    if (!(most < limit->value))
+        return;
+    limit->value = most;
+    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\", not complete: %s", pack->name, what);
+}
+
+/* Our own control sees its cells, as far as it shows them. */
+static void look_at_cells_of(const struct config *config, const struct pack *pack, struct aggregate *out)
+{
+    double highest_V = pack_highest_cell_V(pack, NULL), lowest_V = pack_lowest_cell_V(pack, NULL);
+    struct control_output *control = &out->control;
+
+    if (!isnan(highest_V)) {
+        lower_for(&out->limits.charge_current,
+                  config->max_charge_current_A * curve_at(&config->charge_curve, highest_V), pack,
+                  "its highest cell");
+        control->peaking = control->peaking || highest_V >= config->max_cell_voltage_V;
+        control->cells_calm = control->cells_calm && highest_V <= config->max_cell_voltage_V - CONTROL_CALM_V;
+    }
+    if (!isnan(lowest_V))
+        lower_for(&out->limits.discharge_current,
+                  config->max_discharge_current_A * curve_at(&config->discharge_curve, lowest_V), pack,
+                  "its lowest cell");
+}
+
+/* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does
+ * show counts where that lowers a limit. Not in strings: there it is one that is missing. A CVL under half of
+ * the voltage is of another battery, one that starts an engine. */
+static void obey_incomplete(const struct config *config, const struct aggregator_input *in,
+                            struct aggregate *out)
+{
+    bool stops = config->blocked_pack == BLOCKED_PACK_STOP;
+    struct limits *limits = &out->limits;
+
+    if (config->shape.packs > config->shape.strings)
+        return;
+    for (size_t i = 0; i < in->incomplete_count; i++) {
+        const struct pack *pack = in->incomplete[i];
+        double voltage_V = pack->last.charge_voltage_max_V;
+
+        if (!(voltage_V < out->bank.voltage_V / 2))
+            lower_for(&limits->charge_voltage, voltage_V, pack, "its CVL");
+        if (stops && pack_blocks_charge(pack))
+            lower_for(&limits->charge_current, 0, pack, "it blocks charging");
+        if (stops && pack_blocks_discharge(pack))
+            lower_for(&limits->discharge_current, 0, pack, "it blocks discharging");
+        limits->charge_blocked = limits->charge_blocked || pack_blocks_charge(pack);
+        limits->discharge_blocked = limits->discharge_blocked || pack_blocks_discharge(pack);
+        if (config->own_charge_parameters)
+            look_at_cells_of(config, pack, out);
     }
 }
 
@@ -546,11 +677,14 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         .feed_in = in->feed_in == 1,
         .holding = aggregator->feed_in.debt,
         .incomplete = in->packs_missing > 0,
+        .lost_part = part_lost(config, branches, in),
         .charge_part = exclude ? sharing_open_part(branches->list, branches->count, true) : 0,
         .discharge_part = exclude ? sharing_open_part(branches->list, branches->count, false) : 0};
 
     memset(&out->control, 0, sizeof out->control);
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
+    aggregator->left = aggregator->left || aggregator->sharing.left;
+    out->limit_unknown = false;
     if (branches->count == 0) {
         retreat(aggregator, &out->limits);
         out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
@@ -564,13 +698,15 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         merge_limits(aggregator, config, branches, dt_s, &out->limits);
     }
     if (exclude)
-        sharing_stay_near(branches->list, branches->count, &out->limits.charge_voltage);
+        sharing_stay_near(config, branches->list, branches->count, &out->limits.charge_voltage);
     sharing_wait_for_rejoining(&aggregator->sharing, branches->list, branches->count, &out->limits);
     if (is_unequal(branches)) {
         stop_for_unequal(&out->limits.charge_current, branches);
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
-    never_raise_while_missing(aggregator, in->packs_missing, &out->limits);
+    obey_incomplete(config, in, out);
+    never_raise_while_missing(aggregator, config, in, &out->limits);
+    out->limit_unknown = is_without_limit(aggregator, &out->limits);
     stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
     out->limits.stopped = is_stopped(aggregator, stops, in);
 }
@@ -654,6 +790,8 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
         bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
     if (in->packs_incomplete > 0)
         bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], 1);
+    if (out->limit_unknown)
+        bank->alarm[ALARM_INTERNAL_FAILURE] = 2;
     if (in->packs_missing == 0)
         return;
     bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], in->pack_count == 0 ? 2 : 1);

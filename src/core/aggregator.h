@@ -34,6 +34,7 @@ struct lost_packs {
     double installed_Ah;         /* sums over those away for less than LOST_GRACE, as they last said; of
                                     those who never said, nothing */
     double remaining_Ah;
+    double ever_installed_Ah; /* of all that are away, for however long; NAN or 0 = one never told it */
 };
 
 /* A snapshot of the world. */
@@ -41,6 +42,8 @@ struct aggregator_input {
     double time_s;                   /* monotonic */
     const struct pack *const *packs; /* those present, in a stable order */
     size_t pack_count;
+    const struct pack *const *incomplete; /* on the bus bar too, but do not show yet all that leads a bank */
+    size_t incomplete_count;
     size_t packs_implausible; /* say what cannot be where safety depends on it */
     size_t packs_incomplete;  /* are on the bus, and lack what the bank must know of them */
     size_t packs_missing;     /* were in the bank and are not on the bus now */
@@ -58,6 +61,7 @@ struct aggregate {
     struct bank bank; /* alarms and module counts include what we say ourselves */
     struct bank_current current;
     struct limits limits;
+    bool limit_unknown;            /* one of them, and what stands in its place is on the safe side */
     struct control_output control; /* of our own charge control, when that is chosen */
     struct feed_in_output feed_in; /* what is to be done about DC feed-in */
     double feed_in_state;          /* enum feed_in_state; NAN without our own charge control */
@@ -95,17 +99,21 @@ struct aggregator {
     struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
-    struct limits last;                      /* those of the last step */
-    size_t missing_before;                   /* in the last step */
-    size_t packs_before;                     /* in the last step */
-    double packs_change_s;                   /* when their number changed */
-    double low_voltage_V;                    /* as last shown */
-    size_t strings;                          /* of the following, those that are begun */
+    struct limits last;    /* those of the last step with a pack; the voltage as it was known last */
+    bool left;             /* somebody did since */
+    double left_s;         /* when somebody did; NAN = nobody yet */
+    size_t packs_before;   /* in the last step */
+    double packs_change_s; /* when their number changed */
+    double low_voltage_V;  /* as last shown */
+    size_t strings;        /* of the following, those that are begun */
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them; last: most banks have none */
 };
 
 /* Begins with the charge that was saved and the capacity that the bank had then (NAN = unknown). */
 void aggregator_init(struct aggregator *aggregator, double charge_Ah, double capacity_Ah);
+
+/* The place of a pack in BANK, by what it is called here or calls itself, its serial or its instance; -1. */
+int aggregator_place(const struct shape *shape, const struct pack *pack);
 
 void aggregator_step(struct aggregator *aggregator, const struct config *config,
                      const struct aggregator_input *in, struct aggregate *out);

@@ -26,7 +26,6 @@ static const struct merge {
     {                                                                        \
         rule, offsetof(struct pack_reading, from), offsetof(struct bank, to) \
     }
-    MERGE(MEAN, voltage_V, voltage_V),
     MERGE(SUM, current_A, current_A),
     MERGE(MEAN, temperature_C, temperature_C),
     MERGE(WEIGHTED, soc_pct, soc_pct),
@@ -181,31 +180,29 @@ double pack_lowest_cell_V(const struct pack *pack, int *cell)
     return pack->cells.limit_lowest_V;
 }
 
-double pack_cells_sum_V(const struct pack_reading *reading)
-{
-    size_t shown = pack_reading_cells_shown(reading);
-    double sum_V = 0;
-
-    if (!isnan(reading->cells_sum_V))
-        return reading->cells_sum_V;
-    for (size_t i = 0; i < shown; i++)
-        sum_V += reading->cell_V[i]; /* one unknown cell makes it NAN */
-    if (shown == 0 || isnan(sum_V) || reading->cells_in_series > (double)shown)
-        return reading->voltage_V;
-    return sum_V;
-}
-
-static enum sum_source sum_source(const struct pack_reading *reading, size_t shown)
+static enum sum_source find_sum(const struct pack_reading *reading, size_t shown, double in_series,
+                                double *found_V)
 {
     double sum_V = 0;
 
+    *found_V = reading->cells_sum_V;
     if (!isnan(reading->cells_sum_V))
         return SUM_FROM_PACK;
     for (size_t i = 0; i < shown; i++)
-        sum_V += reading->cell_V[i];
-    if (shown > 0 && !isnan(sum_V) && !(reading->cells_in_series > (double)shown))
+        sum_V += reading->cell_V[i]; /* one unknown cell makes it NAN */
+    *found_V = sum_V;
+    if (shown > 0 && !isnan(sum_V) && !(in_series > (double)shown))
         return SUM_FROM_CELLS;
+    *found_V = reading->voltage_V;
     return isnan(reading->voltage_V) ? SUM_NONE : SUM_FROM_VOLTAGE;
+}
+
+double pack_cells_sum_V(const struct pack_reading *reading)
+{
+    double sum_V;
+
+    find_sum(reading, pack_reading_cells_shown(reading), reading->cells_in_series, &sum_V);
+    return sum_V;
 }
 
 /* When a sum falls silent the next best in its place is another number: a limit must not rise by the
@@ -213,9 +210,9 @@ static enum sum_source sum_source(const struct pack_reading *reading, size_t sho
 static void look_at_sum(struct pack *pack)
 {
     struct pack_cells *cells = &pack->cells;
-    enum sum_source from = sum_source(&pack->reading, cells->shown);
+    double in_series = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+    enum sum_source from = find_sum(&pack->reading, cells->shown, in_series, &cells->sum_V);
 
-    cells->sum_V = pack_cells_sum_V(&pack->reading);
     pack->last.cells_sum_V[from] = cells->sum_V;
     cells->limit_sum_V = cells->sum_V;
     for (int better = from + 1; better <= SUM_FROM_PACK; better++)
@@ -360,19 +357,27 @@ static struct gathered nothing(void)
     return (struct gathered){.highest = NAN, .lowest = NAN};
 }
 
-/* Installed capacity weighs, when every pack tells it; else all packs weigh the same. */
-static bool capacities_are_known(const struct pack *const packs[], size_t n)
+static double weight_of(const struct pack *pack)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (isnan(packs[i]->reading.capacity_installed_Ah))
-            return false;
-    }
-    return true;
+    double capacity_Ah =
+        pack_now_or_last(pack->reading.capacity_installed_Ah, pack->last.capacity_installed_Ah);
+
+    return isnan(capacity_Ah) ? NAN : fmax(capacity_Ah, 0);
+}
+
+/* Installed capacity weighs, when every pack tells it or did; else all packs weigh the same. */
+static bool capacities_weigh(const struct pack *const packs[], size_t n)
+{
+    double sum_Ah = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_Ah += weight_of(packs[i]);
+    return sum_Ah > 0;
 }
 
 static void merge_fields(const struct pack *const packs[], size_t n, struct bank *out)
 {
-    bool by_capacity = capacities_are_known(packs, n);
+    bool by_capacity = capacities_weigh(packs, n);
 
     for (size_t field = 0; field < MERGE_COUNT; field++) {
         struct gathered gathered = nothing();
@@ -382,7 +387,7 @@ static void merge_fields(const struct pack *const packs[], size_t n, struct bank
             double value;
 
             memcpy(&value, (const char *)reading + merges[field].from, sizeof value);
-            gather(&gathered, value, by_capacity ? reading->capacity_installed_Ah : 1);
+            gather(&gathered, value, by_capacity ? weight_of(packs[i]) : 1);
         }
         *(double *)(void *)((char *)out + merges[field].to) = conclude(&gathered, merges[field].rule, n);
     }
@@ -395,12 +400,34 @@ static void merge_fields(const struct pack *const packs[], size_t n, struct bank
     }
 }
 
+/* One bus bar: a pack that shows less than half of what another does, or than its own cells, measures
+ * something else. */
+static void merge_voltage(const struct pack *const packs[], size_t n, struct bank *out)
+{
+    struct gathered voltage = nothing();
+    struct gathered sum = nothing();
+    double most_V = NAN;
+
+    for (size_t i = 0; i < n; i++)
+        most_V = fmax(most_V, packs[i]->reading.voltage_V);
+    for (size_t i = 0; i < n; i++) {
+        double voltage_V = packs[i]->reading.voltage_V;
+        double sum_V = packs[i]->cells.sum_V;
+
+        if (!(voltage_V < most_V / 2 || voltage_V < sum_V / 2))
+            gather(&voltage, voltage_V, 1);
+        if (!(sum_V < most_V / 2))
+            gather(&sum, sum_V, 1);
+    }
+    out->voltage_V = conclude(&voltage, MEAN, n);
+    out->cells_sum_V = conclude(&sum, MEAN, n);
+}
+
 /* Fields that a pack may lack but that follow from others. */
 static void merge_derived(const struct pack *const packs[], size_t n, struct bank *out)
 {
     struct gathered power = nothing();
     struct gathered capacity = nothing();
-    struct gathered sum = nothing();
     double cells = NAN;
     bool agreed = true;
 
@@ -409,13 +436,11 @@ static void merge_derived(const struct pack *const packs[], size_t n, struct ban
 
         gather(&power, pack_power_W(reading), 1);
         gather(&capacity, pack_remaining_Ah(reading), 1);
-        gather(&sum, packs[i]->cells.sum_V, 1);
         agreed = agreed && !(cells < reading->cells_in_series || cells > reading->cells_in_series);
         cells = fmax(cells, reading->cells_in_series);
     }
     out->power_W = conclude(&power, SUM, n);
     out->capacity_Ah = conclude(&capacity, SUM, n);
-    out->cells_sum_V = conclude(&sum, MEAN, n);
     out->cells_in_series = agreed ? cells : NAN;
 }
 
@@ -505,6 +530,7 @@ void bank_merge(const struct pack *const packs[], size_t n, struct bank *out)
 {
     out->packs = n;
     merge_fields(packs, n, out);
+    merge_voltage(packs, n, out);
     merge_derived(packs, n, out);
     for (size_t i = 0; i < sizeof extreme_rules / sizeof *extreme_rules; i++)
         merge_extreme(packs, n, &extreme_rules[i],

@@ -69,9 +69,10 @@ struct extreme {
 struct bank {
     size_t packs; /* how many were merged */
 
-    double voltage_V;     /* mean of those that know theirs */
-    double current_A;     /* sum, unknown if any is */
-    double power_W;       /* sum; a pack without it counts V * I */
+    double voltage_V; /* mean of those that know theirs, but for less than half of what others or its cells
+                         say */
+    double current_A; /* sum, unknown if any is */
+    double power_W;   /* sum; a pack without it counts V * I */
     double temperature_C; /* mean */
     double cells_sum_V;   /* mean; a pack without /Voltages/Sum: sum of its cells, else its voltage */
 
@@ -82,7 +83,7 @@ struct bank {
     double cell_voltage_diff_V; /* highest - lowest of the bank */
     double cells_in_series;     /* of a pack; unknown when packs disagree */
 
-    double soc_pct; /* weighted by installed capacity; plain mean if one pack's capacity is unknown */
+    double soc_pct; /* weighted by installed capacity; plain mean if one pack never told its own */
     double soh_pct; /* likewise */
     double capacity_installed_Ah; /* sums, unknown if any is */
     double capacity_Ah;           /* a pack without it counts SoC * installed */

@@ -7,6 +7,7 @@
 /* No cell of any chemistry that a BMS leads has less or more. */
 #define POSSIBLE_CELL_LEAST_V 0.5
 #define POSSIBLE_CELL_MOST_V 5.0
+#define POSSIBLE_PACK_LEAST_V 1.0 /* less is an open contactor, and no evidence of anything */
 
 /* The cell that a limit depends on. */
 struct cell {
@@ -21,15 +22,17 @@ void control_init(struct control *control)
     memset(control, 0, sizeof *control);
     balancing_init(&control->balancing);
     smooth_init(&control->smooth);
-    control->last_time_s = NAN;
+    control->last_time_s = control->cells = NAN;
 }
 
 /* A pack of 53 V has not got one cell: with a number that cannot be CVL would be anything. */
 static bool is_possible(const struct pack *pack, double cells)
 {
-    double cell_V = pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V) / cells;
+    double voltage_V = pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V);
+    double cell_V = voltage_V / cells;
 
-    return !(cell_V < POSSIBLE_CELL_LEAST_V || cell_V > POSSIBLE_CELL_MOST_V);
+    return voltage_V < POSSIBLE_PACK_LEAST_V ||
+           !(cell_V < POSSIBLE_CELL_LEAST_V || cell_V > POSSIBLE_CELL_MOST_V);
 }
 
 double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n)
@@ -112,7 +115,7 @@ static double limit_smoothly(struct control *control, const struct config *confi
     struct smooth_input smooth = {.time_s = in->time_s,
                                   .highest_V = highest->voltage_V,
                                   .spread_V = NAN,
-                                  .cells = control_cells_in_series(config, in->packs, in->pack_count),
+                                  .cells = control->cells,
                                   .target_V = target_V,
                                   .limit_V = config->max_cell_voltage_V,
                                   .feed_in = in->feed_in,
@@ -201,7 +204,7 @@ static void limit_charge(const struct config *config, const struct control_input
         snprintf(limit->reason, sizeof limit->reason, "Pack \"%s\" blocks charging", blocking->name);
         return;
     }
-    limit->value = config->max_charge_current_A * fmin(at_highest, at_lowest);
+    limit->value = config->max_charge_current_A * fmin(at_highest, at_lowest) * (1 - in->lost_part);
     if (blocking) {
         limit->value *= in->charge_part;
         snprintf(limit->reason, sizeof limit->reason, "Without pack \"%s\", which blocks charging",
@@ -238,7 +241,8 @@ static void limit_discharge(struct control *control, const struct config *config
         limit->value = 0;
         snprintf(limit->reason, sizeof limit->reason, "Empty cell: %.100s", text);
     } else {
-        limit->value = config->max_discharge_current_A * share * (blocking ? in->discharge_part : 1);
+        limit->value = config->max_discharge_current_A * share * (blocking ? in->discharge_part : 1) *
+                       (1 - in->lost_part);
         if (blocking)
             snprintf(limit->reason, sizeof limit->reason, "Without pack \"%s\", which blocks discharging",
                      blocking->name);
@@ -274,7 +278,7 @@ static void step_target(struct control *control, const struct config *config, co
         .today = in->today,
         .voltage_V = mean_voltage_V(in),
         .cell_diff_V = in->incomplete ? NAN : in->bank->cell_voltage_diff_V, /* its cells may be uneven */
-        .cells = control_cells_in_series(config, in->packs, in->pack_count),
+        .cells = control->cells,
     };
 
     balancing_step(&control->balancing, config, &balancing, &out->target);
@@ -291,6 +295,8 @@ void control_step(struct control *control, const struct config *config, const st
     struct cell lowest = find_cell(in->packs, in->pack_count, false);
 
     memset(out, 0, sizeof *out);
+    control->cells =
+        pack_now_or_last(control_cells_in_series(config, in->packs, in->pack_count), control->cells);
     step_target(control, config, in, out);
     if (isnan(highest.voltage_V) || isnan(lowest.voltage_V)) {
         out->limits.charge_voltage.value = NAN;

@@ -18,6 +18,7 @@ struct control {
     struct smooth smooth;
     double peak_s;      /* how long the highest cell has been at MAX_CELL_VOLTAGE or above */
     double last_time_s; /* NAN before the first step */
+    double cells;       /* in series in a pack, as was possible last; NAN before */
     bool empty;         /* the lowest cell was at MIN_CELL_VOLTAGE and has not recovered yet */
 };
 
@@ -32,6 +33,7 @@ struct control_input {
     bool incomplete;         /* a pack of the bank is not seen */
     double charge_part; /* what is left of the current while a pack blocks, 0..1: 0 = it stops the bank */
     double discharge_part;
+    double lost_part; /* of the capacity, that is not here, 0..1 */
 };
 
 struct control_output {
@@ -56,8 +58,9 @@ void control_init(struct control *control);
  *   highest and at the lowest cell.
  * DCL: 0 when a pack blocks discharging, or from MIN_CELL_VOLTAGE until the lowest cell is above
  *   MIN_CELL_VOLTAGE + MIN_CELL_HYSTERESIS; else MAX_DISCHARGE_CURRENT times the discharge curve.
- * A cell that is unknown counts with what its pack showed last. Without any cells or without their
- * number the limits are unknown.
+ * What is lost of the bank takes none of either current.
+ * A cell that is unknown counts with what its pack showed last, and so does the number of cells. Without any
+ * cells or without their number the limits are unknown.
  * Source: the reference behaviour, "Own charge control". */
 void control_step(struct control *control, const struct config *config, const struct control_input *in,
                   struct control_output *out);

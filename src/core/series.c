@@ -165,6 +165,16 @@ static void merge_temperatures(const struct pack *const members[], size_t n, str
 
 /* ---- charge ---- */
 
+/* What is left, of a pack that may count on below empty and above full. */
+static double holdable_Ah(const struct pack_reading *reading)
+{
+    double left_Ah = pack_remaining_Ah(reading);
+
+    if (left_Ah > reading->capacity_installed_Ah)
+        return reading->capacity_installed_Ah;
+    return left_Ah < 0 ? 0 : left_Ah;
+}
+
 static void merge_charge(struct series *series, const struct pack *const members[], size_t n,
                          struct pack_reading *out)
 {
@@ -172,7 +182,7 @@ static void merge_charge(struct series *series, const struct pack *const members
 
     series->nameplate_Ah = merged(SMALLEST, members, n, offsetof(struct pack_reading, capacity_installed_Ah));
     for (size_t i = 0; i < n; i++) {
-        double left_Ah = pack_remaining_Ah(&members[i]->reading);
+        double left_Ah = holdable_Ah(&members[i]->reading);
         double lacks_Ah = members[i]->reading.capacity_installed_Ah - left_Ah;
 
         if (isnan(lacks_Ah)) {
@@ -192,7 +202,9 @@ static void merge_charge(struct series *series, const struct pack *const members
     out->capacity_installed_Ah = remaining_Ah + missing_Ah;
     out->capacity_Ah = remaining_Ah;
     out->consumed_Ah = -missing_Ah;
-    out->soc_pct = 100 * remaining_Ah / (remaining_Ah + missing_Ah);
+    out->soc_pct = remaining_Ah + missing_Ah > 0
+                       ? 100 * remaining_Ah / (remaining_Ah + missing_Ah)
+                       : merged(SMALLEST, members, n, offsetof(struct pack_reading, soc_pct));
 }
 
 /* ---- limits ---- */

@@ -26,6 +26,12 @@
 
 #define DT_MOST_S 30.0
 
+/* Of BLOCK_REJOIN_DIFF: more is no error of a sensor. */
+#define USUAL_MOST 2.0
+
+/* A cell at rest, where a pack tells nothing of its cells. Fewer of another chemistry: CVL is lower then. */
+#define USUAL_CELL_V 3.3
+
 void sharing_init(struct sharing *sharing)
 {
     memset(sharing, 0, sizeof *sharing);
@@ -73,29 +79,102 @@ static bool same_branches(const struct sharing *sharing, const struct pack *cons
     if (sharing->branches != n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(sharing->branch[i].name, branches[i]->name) != 0)
+        if (strcmp(sharing->branch[i].name, branches[i]->name) != 0 ||
+            strcmp(sharing->branch[i].serial, branches[i]->reading.serial) != 0)
             return false;
     }
     return true;
 }
 
+/* By serial, whatever it is called; by name where one of them shows no serial. */
+static bool is_branch(const struct sharing_branch *branch, const struct pack *pack)
+{
+    bool by_serial = branch->serial[0] && pack->reading.serial[0];
+
+    return by_serial ? strcmp(branch->serial, pack->reading.serial) == 0
+                     : strcmp(branch->name, pack->name) == 0;
+}
+
+/* What is known of this branch from before moves to its new place. Its old one, or -1. */
+static int carry_over(const struct sharing *before, const bool taken[], const struct pack *pack,
+                      struct sharing_branch *branch)
+{
+    for (size_t i = 0; i < before->known; i++) {
+        if (taken[i] || !is_branch(&before->branch[i], pack))
+            continue;
+        branch->usual_V = before->branch[i].usual_V;
+        branch->blocked = before->branch[i].blocked;
+        branch->rejoining = before->branch[i].rejoining;
+        return (int)i;
+    }
+    return -1;
+}
+
+/* Those that are not among the branches any more stand behind them, the last first: they may come back. True
+ * when one of them went as somebody who is to be waited for. */
+static bool keep_those_that_left(struct sharing *sharing, const struct sharing *before, const bool taken[])
+{
+    bool wary = false;
+
+    for (size_t i = 0; i < before->known; i++) {
+        const struct sharing_branch *branch = &before->branch[i];
+
+        if (taken[i])
+            continue;
+        if (i < before->branches) {
+            sharing->left = true;
+            wary = wary || branch->blocked || branch->rejoining;
+        }
+        if (sharing->known < SHARING_BRANCHES_MAX)
+            sharing->branch[sharing->known++] = *branch;
+    }
+    return wary;
+}
+
+/* One that returns was perhaps opened by its BMS. One that is new where one that was is no more may be that
+ * under another name. */
+static void recognise(struct sharing *sharing, const struct sharing *before,
+                      const struct pack *const branches[], size_t n)
+{
+    bool taken[SHARING_BRANCHES_MAX] = {false};
+    bool is_new[SHARING_BRANCHES_MAX] = {false};
+    bool wary;
+
+    for (size_t i = 0; i < n; i++) {
+        int place = carry_over(before, taken, branches[i], &sharing->branch[i]);
+
+        is_new[i] = place < 0;
+        if (place >= 0)
+            taken[place] = true;
+        if (place >= (int)before->branches)
+            sharing->branch[i].blocked = true;
+    }
+    wary = keep_those_that_left(sharing, before, taken);
+    for (size_t i = 0; i < n; i++) {
+        if (is_new[i])
+            sharing->branch[i].blocked = wary;
+    }
+}
+
 /* Other branches, or another order: what was learned holds no more, how far we are held back does. */
 static void begin(struct sharing *sharing, const struct pack *const branches[], size_t n)
 {
-    struct sharing_hold charge = sharing->charge, discharge = sharing->discharge;
+    const struct sharing before = *sharing;
 
     sharing_init(sharing);
-    sharing->charge = charge;
-    sharing->discharge = discharge;
-    sharing->branches = n;
+    sharing->charge = before.charge;
+    sharing->discharge = before.discharge;
+    sharing->branches = sharing->known = n;
     sharing->steady_at_s = NAN;
     sharing->bank_A = bank_A(branches, n);
     for (size_t i = 0; i < n; i++) {
         struct sharing_branch *branch = &sharing->branch[i];
 
         snprintf(branch->name, sizeof branch->name, "%s", branches[i]->name);
+        snprintf(branch->serial, sizeof branch->serial, "%s", branches[i]->reading.serial);
         branch->step_share = branch->in_share = branch->out_share = NAN;
     }
+    recognise(sharing, &before, branches, n);
 }
 
 /* ---- learning ---- */
@@ -200,11 +279,13 @@ static void look_at_blocked(struct sharing *sharing, const struct config *config
         double cells =
             pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
         double allowed_V = config->block_rejoin_diff_V * (isnan(cells) ? 1 : cells / 16);
-        bool apart =
-            fabs(voltage_of(branches[i]) - mean_of_others_V(branches, sharing->branches, i)) > allowed_V;
+        double above_V = voltage_of(branches[i]) - mean_of_others_V(branches, sharing->branches, i);
+        bool apart = fmin(fabs(above_V), fabs(above_V - branch->usual_V)) > allowed_V;
 
         branch->rejoining = !blocked && apart && (branch->blocked || branch->rejoining);
         branch->blocked = blocked;
+        if (!blocked && !branch->rejoining && !isnan(above_V))
+            branch->usual_V = fmin(fmax(above_V, -USUAL_MOST * allowed_V), USUAL_MOST * allowed_V);
     }
 }
 
@@ -216,6 +297,7 @@ void sharing_step(struct sharing *sharing, const struct config *config, const st
 
     n = n < SHARING_BRANCHES_MAX ? n : SHARING_BRANCHES_MAX;
     sharing->last_time_s = time_s;
+    sharing->left = false;
     if (!same_branches(sharing, branches, n)) {
         begin(sharing, branches, n);
         sharing->last_time_s = time_s;
@@ -301,20 +383,22 @@ static bool weigh(const struct sharing *sharing, enum current_sharing rule,
 void sharing_shares(const struct sharing *sharing, const struct config *config,
                     const struct pack *const branches[], size_t n, bool charging, double share[])
 {
+    bool excludes = config->blocked_pack == BLOCKED_PACK_EXCLUDE;
     double open = 0, sum = 0;
 
     if (!weigh(sharing, config->current_sharing, branches, n, charging, share) &&
         !weigh(sharing, SHARING_CAPACITY, branches, n, charging, share))
         weigh(sharing, SHARING_COUNT, branches, n, charging, share);
     for (size_t i = 0; i < n; i++) {
-        if (config->blocked_pack == BLOCKED_PACK_EXCLUDE && blocks(branches[i], charging))
-            share[i] = 0;
-        open += share[i] > 0;
-        sum += fmax(share[i], 0);
+        bool out = excludes && blocks(branches[i], charging);
+
+        share[i] = out ? 0 : fmax(share[i], 0);
+        open += !out;
+        sum += share[i];
     }
     for (size_t i = 0; i < n; i++) {
-        if (share[i] > 0)
-            share[i] = fmax(share[i] / sum, SHARING_LEAST / open);
+        if (!(excludes && blocks(branches[i], charging)))
+            share[i] = fmax(sum > 0 ? share[i] / sum : 1 / open, SHARING_LEAST / open);
     }
 }
 
@@ -324,7 +408,7 @@ double sharing_open_part(const struct pack *const branches[], size_t n, bool cha
     double open = 0, all = 0;
 
     for (size_t i = 0; i < n; i++) {
-        double weight = known ? capacity_of(branches[i]) : 1;
+        double weight = known ? fmax(capacity_of(branches[i]), 0) : 1;
 
         all += weight;
         open += blocks(branches[i], charging) ? 0 : weight;
@@ -371,12 +455,13 @@ static void hold_back(struct sharing_hold *hold, struct limit *limit, const stru
     size_t which = 0;
     double load = most_loaded(branches, n, charging, &which);
     double ahead = load_ahead(hold, load, dt_s);
-    double now_A = fabs(bank_A(branches, n));
+    double now_A = charging ? bank_A(branches, n) : -bank_A(branches, n);
 
-    if (ahead > SHARING_LOAD_MOST && limit->value > 0 && !isnan(now_A))
-        hold->factor = fmin(hold->factor, now_A * SHARING_LOAD_MOST / ahead / limit->value);
+    if (ahead > SHARING_LOAD_MOST && limit->value > 0 && now_A > 0)
+        hold->factor =
+            fmin(hold->factor, fmax(now_A * SHARING_LOAD_MOST / ahead / limit->value, SHARING_LEFT_LEAST));
     else if (ahead < SHARING_LOAD_RISE && !isnan(now_A))
-        hold->factor = fmin(1, hold->factor * (1 + SHARING_RISE * dt_s));
+        hold->factor = fmin(1, hold->factor + SHARING_RISE * dt_s);
     if (!(hold->factor < 1) || !(limit->value > 0))
         return;
     limit->value *= hold->factor;
@@ -394,12 +479,22 @@ void sharing_hold_back(struct sharing *sharing, const struct pack *const branche
 
 /* ---- rejoining ---- */
 
-void sharing_stay_near(const struct pack *const branches[], size_t n, struct limit *charge_voltage)
+static double cells_of(const struct config *config, const struct pack *pack)
+{
+    double told = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+
+    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && !pack->in_series)
+        return config->nr_of_cells_per_battery;
+    if (isnan(told) && pack->cells.shown > 0)
+        return (double)pack->cells.shown;
+    return isnan(told) ? round(voltage_of(pack) / USUAL_CELL_V) : told;
+}
+
+void sharing_stay_near(const struct config *config, const struct pack *const branches[], size_t n,
+                       struct limit *charge_voltage)
 {
     for (size_t i = 0; i < n; i++) {
-        double cells =
-            pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
-        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells;
+        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells_of(config, branches[i]);
 
         if (!pack_blocks_charge(branches[i]) || !(charge_voltage->value > most_V))
             continue;

@@ -16,13 +16,13 @@ enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5, SHARING_STEPS_SURE
 
 #define SHARING_LOAD_MOST 0.95 /* of a pack's own limit, now or in SHARING_AHEAD_S: chargers follow late */
 #define SHARING_AHEAD_S 10.0
-#define SHARING_LOAD_RISE 0.93 /* below it the bank's limit rises again, */
-#define SHARING_RISE 0.002     /* by so much of itself in a second */
-#define SHARING_SCATTER_SURE                                                                              \
-    0.25                         /* shares of steps that scatter by so much of themselves are still sure, \
-                                  */
-#define SHARING_SCATTER_MOST 0.5 /* and these say nothing */
-#define SHARING_LEAST 0.1        /* no share is taken to be less than this part of an equal one */
+#define SHARING_LOAD_RISE 0.93    /* below it the bank's limit rises again, */
+#define SHARING_RISE 0.002        /* by so much of what it is when whole in a second */
+#define SHARING_LEFT_LEAST 0.05   /* so much is left of it, whatever is measured */
+#define SHARING_SCATTER_SURE 0.25 /* shares of steps that scatter by so much of themselves are still sure, \
+                                   */
+#define SHARING_SCATTER_MOST 0.5  /* and these say nothing */
+#define SHARING_LEAST 0.1         /* no share is taken to be less than this part of an equal one */
 #define SHARING_APART_CELL_V                                                          \
     0.1 /* the others are not charged further above one that blocks charging: when it \
            blocks no more, what they are above it drives a current that nobody limits */
@@ -33,14 +33,18 @@ struct sharing {
     double last_time_s; /* NAN before the first step */
     struct sharing_branch {
         char name[READING_TEXT_MAX];
+        char serial[READING_TEXT_MAX];
         double steady_A;   /* in the last steady state */
         double step_share; /* of steps of the current: what its resistance makes of it; NAN before */
         double step_var;   /* by how much they scatter, squared */
         double in_share;   /* of the current of the last minutes; NAN before */
         double out_share;
+        double usual_V;          /* above the others while nothing is wrong: its sensor, its cable */
         bool blocked, rejoining; /* it blocked in the last step; and is apart from the others since */
     } branch[SHARING_BRANCHES_MAX];
     size_t branches;
+    size_t known;       /* with those behind them that have left */
+    bool left;          /* one of them did in the last step */
     double bank_A;      /* smoothed, to see what is steady */
     double steady_s;    /* how long it has been */
     double steady_at_s; /* when it last was */
@@ -56,7 +60,8 @@ struct sharing {
 
 void sharing_init(struct sharing *sharing);
 
-/* Looks at the currents of the branches. Order and names may change: then it learns anew. */
+/* Looks at the currents of the branches. Order and names may change: then it learns anew. Who blocked stays
+ * known by its serial, or its name; one that was away counts as one that blocked. */
 void sharing_step(struct sharing *sharing, const struct config *config, const struct pack *const branches[],
                   size_t n, double time_s);
 
@@ -72,13 +77,16 @@ void sharing_shares(const struct sharing *sharing, const struct config *config,
 /* The part of the capacity that does not block in this direction, 0..1. */
 double sharing_open_part(const struct pack *const branches[], size_t n, bool charging);
 
-/* Feedback: while a branch is measured above SHARING_LOAD_MOST of its own limit, the bank's limit is what
- * brings it back there, whatever the model said; later it rises slowly. */
+/* Feedback: while the bank has a current in this direction and a branch is measured above SHARING_LOAD_MOST
+ * of its own limit, the bank's limit is what brings it back there, whatever the model said; later it rises
+ * slowly. What branches give each other does not follow from a limit of the bank. */
 void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
                        struct limits *limits);
 
-/* While a pack blocks charging and is excluded, CVL stays near to its voltage. */
-void sharing_stay_near(const struct pack *const branches[], size_t n, struct limit *charge_voltage);
+/* While a pack blocks charging and is excluded, CVL stays near to its voltage. Cells by the settings, else by
+ * the pack, else by its voltage. */
+void sharing_stay_near(const struct config *config, const struct pack *const branches[], size_t n,
+                       struct limit *charge_voltage);
 
 /* While a pack that was blocked and excluded is apart in voltage, both limits are low. */
 void sharing_wait_for_rejoining(const struct sharing *sharing, const struct pack *const branches[], size_t n,

@@ -128,6 +128,8 @@ static void decide_limiting(struct smooth *smooth, const struct smooth_input *in
         smooth->limiting = true;
         smooth->voltage_V = in->target_V;
     }
+    if (isnan(smooth->voltage_V))
+        smooth->voltage_V = in->target_V;
     smooth->calm_s = smooth->highest_V < set_V - FAR_V ? smooth->calm_s + dt_s : 0;
     if (smooth->calm_s >= FAR_S)
         smooth->limiting = false;
@@ -177,6 +179,8 @@ double smooth_step(struct smooth *smooth, const struct smooth_input *in)
     smooth->last_time_s = in->time_s;
     if (dt_s > 0)
         filter(smooth, in, dt_s);
+    if (isnan(in->target_V) || isnan(in->cells))
+        return smooth->limiting ? smooth->voltage_V : NAN; /* nothing to go by: it stands */
     learn(smooth, in, dt_s);
     decide_limiting(smooth, in, dt_s);
     if (!smooth->limiting)

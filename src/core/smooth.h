@@ -46,7 +46,8 @@ void smooth_init(struct smooth *smooth);
  *   cell would be above s in 20 s at the rate at which it rises. With DC feed-in on, s is SMOOTH_FEED_IN_V
  *   lower: whatever the grid takes, no cell peaks, and feed-in can stay on.
  * d hardly depends on the current, so a cloud does not move CVL and the charger's lag is not in the loop.
- * Down at once; up at most 3 mV/s, and a turn upwards at most every half hour. */
+ * Down at once; up at most 3 mV/s, and a turn upwards at most every half hour. Without a target or a number
+ * of cells the last one stands. */
 double smooth_step(struct smooth *smooth, const struct smooth_input *in);
 
 #endif

@@ -298,6 +298,20 @@ size_t devices_packs(const struct devices *devices, const struct pack *packs[], 
     return count;
 }
 
+size_t devices_incomplete(const struct devices *devices, const struct pack *packs[], size_t max)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < devices->count && count < max; i++) {
+        const struct device *device = devices->device[i];
+
+        if (device->role == ROLE_PACK && !device->member && device->scanned && !device->stale &&
+            !is_mute(device))
+            packs[count++] = seen_pack(devices, device);
+    }
+    return count;
+}
+
 const struct device *devices_find(const struct devices *devices, const char *service)
 {
     for (size_t i = 0; i < devices->count; i++) {

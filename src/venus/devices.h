@@ -110,6 +110,9 @@ void devices_decide_anew(struct devices *devices, bool needs);
  * shunt where it has one; the number of them. */
 size_t devices_packs(const struct devices *devices, const struct pack *packs[], size_t max);
 
+/* Likewise with those that are packs of the bank, but do not show yet all that a member must. */
+size_t devices_incomplete(const struct devices *devices, const struct pack *packs[], size_t max);
+
 /* Fills sources with what makes the bank current: what CURRENT_SOURCES names and the shunts of
  * USE_SMARTSHUNTS, but none that PACK_SHUNT gives to a pack. A shunt or an instance that is named and not
  * here counts as one that cannot be read (absent provides its storage, DEVICES_ABSENT_MAX). The number of

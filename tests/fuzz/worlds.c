@@ -28,6 +28,9 @@ struct world {
     double setting;   /* OvervoltageFeedIn, NAN = no service */
     bool refuses;     /* the settings service takes no writes */
     bool user_wishes; /* what the user set last */
+    bool had_voltage; /* a CVL was known once */
+    bool lived;       /* for a step */
+    bool was_away[PACKS_MOST];
     char wrong[300];
 };
 
@@ -70,6 +73,23 @@ static void draw_curve(struct world *world, struct curve *curve, double least_V,
     curve->y[curve->count - 1] = to;
 }
 
+/* Strings of as many packs, the last of what is left. */
+static void draw_shape(struct world *world, struct shape *shape)
+{
+    size_t in_series = 1 + one_of(world, 3);
+
+    if (world->packs < in_series || world->packs % in_series != 0)
+        in_series = 1; /* strings of other lengths are unequal, and stop the bank */
+    for (size_t i = 0; i < world->packs; i++)
+        snprintf(shape->pack[i], sizeof shape->pack[i], "Pack %zu", i);
+    shape->packs = world->packs;
+    shape->strings = world->packs / in_series;
+    for (size_t s = 0; s < shape->strings; s++) {
+        shape->string[s].first = s * in_series;
+        shape->string[s].count = in_series;
+    }
+}
+
 static void draw_config(struct world *world)
 {
     struct config *config = &world->config;
@@ -91,6 +111,10 @@ static void draw_config(struct world *world)
     config->max_discharge_current_A = between(world, 0, 400);
     config->max_charge_current_set = chance(world, 0.5);
     config->max_discharge_current_set = chance(world, 0.5);
+    config->current_sharing = (enum current_sharing)one_of(world, 4);
+    config->blocked_pack = (enum blocked_pack)one_of(world, 2);
+    if (chance(world, 0.3))
+        draw_shape(world, &config->shape);
     config->nr_of_batteries = chance(world, 0.5) ? (int)world->packs : CONFIG_NOT_SET;
     config->nr_of_cells_per_battery = chance(world, 0.3) ? world->cells : CONFIG_NOT_SET;
     for (int month = 0; month < 12; month++)
@@ -118,7 +142,8 @@ static void measure(struct world *world, struct pack *pack, double level_V)
     }
     reading->voltage_V = reading->cells_sum_V + between(world, -0.1, 0.1);
     reading->current_A = chance(world, 0.05) ? between(world, -5000, 5000) : between(world, -100, 100);
-    reading->soc_pct = between(world, 0, 100);
+    reading->soc_pct = chance(world, 0.1) ? 100.0 * chance(world, 0.5) : between(world, 0, 100);
+    reading->capacity_Ah = chance(world, 0.2) ? between(world, -20, 600) : NAN;
     reading->allow_charge = chance(world, 0.9);
     reading->allow_discharge = chance(world, 0.9);
     reading->charge_voltage_max_V = world->cells * between(world, 3.3, 3.65);
@@ -150,8 +175,11 @@ static double *any_number(struct world *world, struct pack *pack)
 static void change_packs(struct world *world)
 {
     for (size_t i = 0; i < world->packs; i++) {
+        world->was_away[i] = world->away[i];
         if (chance(world, 0.6))
             measure(world, &world->pack[i], between(world, 2.7, 3.6));
+        if (i > 0 && chance(world, 0.1)) /* what they give each other is no current of the bank */
+            world->pack[i].reading.current_A = -world->pack[i - 1].reading.current_A;
         if (chance(world, 0.3))
             *any_number(world, &world->pack[i]) = NAN;
         if (chance(world, 0.05))
@@ -168,9 +196,10 @@ static size_t snapshot(const struct world *world, const struct pack *packs[], st
     in->time_s = world->time_s;
     in->packs = packs;
     for (size_t i = 0; i < world->packs; i++) {
-        if (world->away[i])
+        if (world->away[i]) {
             in->packs_missing++;
-        else
+            in->lost.ever_installed_Ah += world->pack[i].last.capacity_installed_Ah;
+        } else
             packs[in->pack_count++] = &world->pack[i];
     }
     in->lost.longest_s = 100;
@@ -223,16 +252,34 @@ static const char *wrong(struct world *world, const char *format, ...)
     return world->wrong;
 }
 
+/* What one pack shows is a limit of the bank. */
+static bool in_parallel(const struct world *world)
+{
+    return world->config.shape.packs == world->config.shape.strings;
+}
+
+/* Here each number counts by itself. Shares that are learned, strings whose capacity is what their packs have
+ * left and who is apart stand at what they were a step ago, when all else was another world. */
+static bool is_plain(const struct world *world)
+{
+    return in_parallel(world) && world->config.current_sharing <= SHARING_CAPACITY &&
+           world->config.blocked_pack == BLOCKED_PACK_STOP;
+}
+
 static const char *check_voltage(struct world *world, const struct aggregator_input *in)
 {
     double cvl_V = world->out.limits.charge_voltage.value;
 
-    if (isinf(cvl_V))
-        return wrong(world, "CVL is infinite");
-    if (world->config.own_charge_parameters && in->pack_count > 0 &&
-        cvl_V > world->out.control.target.voltage_V + 1e-9)
+    if (isinf(cvl_V) || cvl_V < 0)
+        return wrong(world, "CVL is %g V", cvl_V);
+    if (isnan(cvl_V) && world->had_voltage)
+        return wrong(world, "CVL is unknown, and it was known");
+    world->had_voltage = world->had_voltage || !isnan(cvl_V);
+    if (world->config.own_charge_parameters && world->out.bank.packs > 0 &&
+        cvl_V > world->out.control.target.voltage_V + 1e-9 && !world->out.limit_unknown)
         return wrong(world, "CVL %g V is above the target %g V", cvl_V, world->out.control.target.voltage_V);
-    for (size_t i = 0; i < in->pack_count && !world->config.own_charge_parameters; i++) {
+    for (size_t i = 0; i < in->pack_count && !world->config.own_charge_parameters && in_parallel(world);
+         i++) {
         if (cvl_V > in->packs[i]->reading.charge_voltage_max_V + 1e-9)
             return wrong(world, "CVL %g V is above the %g V of a pack", cvl_V,
                          in->packs[i]->reading.charge_voltage_max_V);
@@ -243,7 +290,7 @@ static const char *check_voltage(struct world *world, const struct aggregator_in
 static const char *check_current(struct world *world, const char *name, double limit_A, bool blocked,
                                  double most_A, bool most_holds)
 {
-    if (isinf(limit_A) || limit_A < 0)
+    if (!isfinite(limit_A) || limit_A < 0)
         return wrong(world, "%s is %g A", name, limit_A);
     if (most_holds && limit_A > most_A + 1e-9)
         return wrong(world, "%s %g A is above the configured %g A", name, limit_A, most_A);
@@ -252,13 +299,17 @@ static const char *check_current(struct world *world, const char *name, double l
     return NULL;
 }
 
-static bool any_blocks(const struct aggregator_input *in, bool (*blocks)(const struct pack *))
+/* One that blocks stops the bank, or all must. A string that lacks a pack takes no part. */
+static bool is_blocked(const struct world *world, const struct aggregator_input *in,
+                       bool (*blocks)(const struct pack *))
 {
-    for (size_t i = 0; i < in->pack_count; i++) {
-        if (blocks(in->packs[i]))
-            return true;
-    }
-    return false;
+    size_t count = 0;
+
+    for (size_t i = 0; i < in->pack_count; i++)
+        count += blocks(in->packs[i]);
+    if (world->config.blocked_pack == BLOCKED_PACK_EXCLUDE || !in_parallel(world))
+        return count == in->pack_count;
+    return count > 0;
 }
 
 static const char *check_numbers(struct world *world)
@@ -290,11 +341,12 @@ static const char *check(struct world *world, const struct aggregator_input *in)
     const char *found = check_voltage(world, in);
 
     if (!found)
-        found = check_current(world, "CCL", limits->charge_current.value, any_blocks(in, pack_blocks_charge),
-                              config->max_charge_current_A, own || config->max_charge_current_set);
+        found = check_current(world, "CCL", limits->charge_current.value,
+                              is_blocked(world, in, pack_blocks_charge), config->max_charge_current_A,
+                              own || config->max_charge_current_set);
     if (!found)
         found = check_current(world, "DCL", limits->discharge_current.value,
-                              any_blocks(in, pack_blocks_discharge), config->max_discharge_current_A,
+                              is_blocked(world, in, pack_blocks_discharge), config->max_discharge_current_A,
                               own || config->max_discharge_current_set);
     return found ? found : check_numbers(world);
 }
@@ -337,6 +389,26 @@ static const char *check_unknown(struct world *world, const struct aggregator *b
     return NULL;
 }
 
+/* No limit rises because a pack went, for as long as LOST_GRACE. */
+static const char *check_leaving(struct world *world, const double was[3])
+{
+    const struct limits *limits = &world->out.limits;
+    const double now[3] = {limits->charge_voltage.value, limits->charge_current.value,
+                           limits->discharge_current.value};
+    static const char *const names[] = {"CVL", "CCL", "DCL"};
+    bool went = false;
+
+    for (size_t i = 0; i < world->packs; i++)
+        went = went || (world->away[i] && !world->was_away[i]);
+    for (int i = 0; i < 3 && went; i++) {
+        if (i > 0 && world->config.lost_grace_s == 0)
+            continue;
+        if (now[i] > was[i] + 1e-9)
+            return wrong(world, "%s rose from %g to %g when a pack went", names[i], was[i], now[i]);
+    }
+    return NULL;
+}
+
 static const char *check_repeatable(struct world *world, const struct aggregator *before,
                                     const struct aggregator_input *in)
 {
@@ -371,10 +443,37 @@ static const char *step(struct world *world)
     found = check(world, &in);
     if (!found)
         found = check_repeatable(world, &before, &in);
-    if (!found && in.pack_count > 0)
+    if (!found && world->lived && in_parallel(world))
+        found = check_leaving(world, was);
+    if (!found && in.pack_count > 0 && is_plain(world))
         found = check_unknown(world, &before, &in, was);
     take_writes(world);
+    world->lived = true;
     return found;
+}
+
+/* In the calm both currents are what they would be for somebody who begins now, or near to it: whatever held
+ * them down is over. Shares that are learned may differ, and are no 0. */
+static const char *check_calm(struct world *world)
+{
+    const struct limits *limits = &world->out.limits;
+    bool learned = world->config.current_sharing > SHARING_CAPACITY;
+    const struct pack *packs[PACKS_MOST];
+    struct aggregator_input in;
+    struct aggregator fresh;
+    struct aggregate out;
+
+    memset(&fresh, 0, sizeof fresh);
+    memset(&out, 0, sizeof out);
+    aggregator_init(&fresh, NAN, NAN);
+    snapshot(world, packs, &in);
+    aggregator_step(&fresh, &world->config, &in, &out);
+    if (limits->charge_current.value > (learned ? 0 : out.limits.charge_current.value / 2) &&
+        limits->discharge_current.value > (learned ? 0 : out.limits.discharge_current.value / 2))
+        return NULL;
+    return wrong(world, "CCL %g A and DCL %g A after %d calm steps, begun anew %g and %g A",
+                 limits->charge_current.value, limits->discharge_current.value, CALM_STEPS,
+                 out.limits.charge_current.value, out.limits.discharge_current.value);
 }
 
 /* Calm cells, a settings service that takes writes: the debt is paid within hold and back-off. */
@@ -391,9 +490,13 @@ static const char *check_debt(struct world *world)
         for (int k = 0; k < world->cells; k++)
             world->pack[i].reading.cell_V[k] = 3.25;
         world->pack[i].reading.cell_voltage_max_V = world->pack[i].reading.cell_voltage_min_V = 3.25;
-        world->pack[i].reading.allow_charge = 1;
+        world->pack[i].reading.allow_charge = world->pack[i].reading.allow_discharge = 1;
+        world->pack[i].reading.charge_current_max_A = 50;
+        world->pack[i].reading.discharge_current_max_A = 60;
+        world->pack[i].reading.voltage_V = world->pack[i].reading.cells_sum_V = world->cells * 3.25;
+        world->pack[i].reading.current_A = 0;
         pack_remember(&world->pack[i]);
-        world->away[i] = false;
+        world->away[i] = world->was_away[i] = false;
     }
     for (int i = 0; i < CALM_STEPS; i++) {
         const char *found;
@@ -432,5 +535,7 @@ const char *worlds_live(uint64_t seed)
         change_world(&world);
         found = step(&world);
     }
-    return found ? found : check_debt(&world);
+    if (!found)
+        found = check_debt(&world);
+    return found ? found : check_calm(&world);
 }
