@@ -133,7 +133,7 @@ static void the_log_tells_whether_a_cell_or_a_pack_turned_feed_in_off(void **sta
 
     start(h, "'" FEED_IN "': 1");
     harness_pack_set(h, "ttyUSB0", "'/CustomName': 'House', '/Io/AllowToCharge': 0");
-    await_setting(h, "0");
+    await_feed_in(h, "0");
     harness_await_log(h, "turned off to protect a cell (Pack \"House\" blocks charging), for at least");
 }
 
@@ -184,7 +184,7 @@ static void feed_in_goes_off_when_all_packs_are_lost(void **state)
 
     start(h, "'" FEED_IN "': 1");
     harness_pack_remove(h, "ttyUSB0");
-    await_setting(h, "0");
+    await_feed_in(h, "0");
     harness_await_log(h, "turned off to protect a cell (No pack is on the bus)");
 }
 
