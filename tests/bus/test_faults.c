@@ -314,9 +314,18 @@ static bool always_changes(const char *shown)
     return strcmp(shown, "/Voltages/Well_Cell3") == 0 || strcmp(shown, "/Alarms/InternalFailure") == 0;
 }
 
+/* The page of the ill pack, which shows what it says. */
+static bool is_its_page(const char *path, const char *shown)
+{
+    size_t length = strlen(path), shown_length = strlen(shown);
+
+    return starts_with(shown, "/Diagnostics/") && shown_length > length &&
+           strcmp(shown + shown_length - length, path) == 0;
+}
+
 static bool may_touch(const char *path, const char *shown)
 {
-    if (always_changes(shown) || strcmp(path, shown) == 0)
+    if (always_changes(shown) || strcmp(path, shown) == 0 || is_its_page(path, shown))
         return true;
     if (starts_with(path, "/Voltages/Cell") || starts_with(path, "/Cell/"))
         return starts_with(shown, "/Voltages/Ill_Cell") || strcmp(shown, "/Voltages/Sum") == 0;
