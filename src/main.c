@@ -68,8 +68,8 @@ enum option_id {
     OPT_JSON,
     OPT_HISTORY,
     OPT_CLEAR,
-    OPT_HELP,
-    OPT_VERSION
+    OPT_VERSION,
+    OPT_HELP = 'h'
 };
 
 static const struct option options[] = {{"settings", required_argument, NULL, OPT_SETTINGS},
@@ -200,7 +200,7 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
     int option;
 
     arguments->daemon.data_directory = ".";
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         int status = take_option(arguments, option, optarg);
 
         if (status >= 0)

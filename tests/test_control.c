@@ -246,6 +246,29 @@ static void a_voltage_that_is_none_costs_nobody_the_number_of_cells(void **state
     assert_near(out.limits.charge_voltage.value, 22 * 2.40, 1e-9);
 }
 
+/* With 17 for 16 CVL would be a cell too high, for every month. */
+static void a_number_of_cells_that_the_user_set_too_high_is_not_believed_where_the_cells_tell(void **state)
+{
+    (void)state;
+    config.nr_of_cells_per_battery = 17;
+    for (int cell = 0; cell < 16; cell++)
+        packs.pack[0].reading.cell_V[cell] = 3.3;
+    packs.pack[0].reading.voltage_V = 52.8;
+    packs_remember(&packs);
+    assert_true(control_cells_in_series(&config, packs.list, 1) == 16);
+    packs.pack[0].reading.voltage_V = 56.1; /* the 17th may be one that it does not show */
+    packs_remember(&packs);
+    assert_true(control_cells_in_series(&config, packs.list, 1) == 17);
+    packs.pack[0].reading.voltage_V = NAN; /* nor is silence evidence */
+    packs.pack[0].last.voltage_V = NAN;
+    packs_remember(&packs);
+    assert_true(control_cells_in_series(&config, packs.list, 1) == 17);
+    config.nr_of_cells_per_battery = 15; /* lower is the user's choice */
+    packs.pack[0].reading.voltage_V = 52.8;
+    packs_remember(&packs);
+    assert_true(control_cells_in_series(&config, packs.list, 1) == 15);
+}
+
 static void the_part_that_is_lost_takes_no_current(void **state)
 {
     struct bank bank;
@@ -819,6 +842,7 @@ int main(void)
         TEST(a_cell_at_exactly_its_minimum_is_empty),
         TEST(the_cells_in_series_are_the_users_else_the_fewest_of_the_packs),
         TEST(a_voltage_that_is_none_costs_nobody_the_number_of_cells),
+        TEST(a_number_of_cells_that_the_user_set_too_high_is_not_believed_where_the_cells_tell),
         TEST(the_part_that_is_lost_takes_no_current),
         TEST(in_twenty_thousand_random_banks_no_limit_rises_because_a_value_fell_silent),
         TEST(in_twenty_thousand_random_banks_limits_stay_in_bounds_and_depend_on_no_order),

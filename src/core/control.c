@@ -8,6 +8,7 @@
 #define POSSIBLE_CELL_LEAST_V 0.5
 #define POSSIBLE_CELL_MOST_V 5.0
 #define POSSIBLE_PACK_LEAST_V 1.0 /* less is an open contactor, and no evidence of anything */
+#define POSSIBLE_MEAN_LEAST 0.96  /* of the lowest cell: cables and sensors take less than that */
 
 /* The cell that a limit depends on. */
 struct cell {
@@ -25,35 +26,37 @@ void control_init(struct control *control)
     control->last_time_s = control->cells = NAN;
 }
 
-/* A pack of 53 V has not got one cell: with a number that cannot be CVL would be anything. */
+/* A pack of 53 V has not got one cell, and the mean of its cells is not below the lowest: with a number that
+ * cannot be CVL would be anything. */
 static bool is_possible(const struct pack *pack, double cells)
 {
     double voltage_V = pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V);
     double cell_V = voltage_V / cells;
 
     return voltage_V < POSSIBLE_PACK_LEAST_V ||
-           !(cell_V < POSSIBLE_CELL_LEAST_V || cell_V > POSSIBLE_CELL_MOST_V);
+           !(cell_V < POSSIBLE_CELL_LEAST_V || cell_V > POSSIBLE_CELL_MOST_V ||
+             cell_V < POSSIBLE_MEAN_LEAST * pack->cells.lowest_V);
 }
 
 double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n)
 {
+    bool is_set = config->nr_of_cells_per_battery != CONFIG_NOT_SET;
+    double set = config->nr_of_cells_per_battery;
     double cells = NAN;
 
-    if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && config->shape.strings == 0)
-        return config->nr_of_cells_per_battery;
     for (size_t i = 0; i < n; i++) {
         double own = pack_now_or_last(packs[i]->reading.cells_in_series, packs[i]->last.cells_in_series);
         size_t shown = packs[i]->cells.shown;
 
-        if (config->nr_of_cells_per_battery != CONFIG_NOT_SET && !packs[i]->in_series)
-            own = config->nr_of_cells_per_battery;
+        if (is_set && !packs[i]->in_series && is_possible(packs[i], set))
+            own = set;
         if (!is_possible(packs[i], own))
             own = NAN;
         if (isnan(own) && shown > 0)
             own = (double)shown;
         cells = fmin(cells, own); /* the fewest: a target that is too low harms nobody */
     }
-    return cells;
+    return isnan(cells) && is_set && config->shape.strings == 0 ? set : cells;
 }
 
 static struct cell find_cell(const struct pack *const packs[], size_t n, bool highest)

@@ -65,7 +65,8 @@ void control_init(struct control *control);
 void control_step(struct control *control, const struct config *config, const struct control_input *in,
                   struct control_output *out);
 
-/* Cells in series of a pack of this bank: the user's number, else what the packs say or show; NAN. */
+/* Cells in series of a pack of this bank: the user's number where it can be, else what the packs say or show;
+ * NAN. */
 double control_cells_in_series(const struct config *config, const struct pack *const packs[], size_t n);
 
 #endif
