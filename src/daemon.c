@@ -389,9 +389,11 @@ static void on_tick(uv_timer_t *timer)
     daemon->engine.packs_changed = true;
     report_waiting(&daemon->engine.report, &daemon->engine.devices, engine_packs_needed(&daemon->engine),
                    daemon->shown_instance >= 0);
-    if (daemon->flicker_only)
+    if (show)
+        daemon->ticks = 0;
+    if (show && daemon->flicker_only)
         uv_timer_stop(&daemon->gather);
-    update(daemon, true);
+    update(daemon, show);
 }
 
 /* At the latest after so long; what is due earlier stays so. */

@@ -512,6 +512,23 @@ static void noise_is_published_seldom_and_its_last_value_is_not_lost(void **stat
     assert_true((double)(harness_updates_seen(h) - updates) <= 4 * (monotonic_s() - begin_s) + 3);
 }
 
+static void what_time_alone_changes_is_shown_in_the_rhythm_that_the_user_chose(void **state)
+{
+    struct harness *h = *state;
+    double shown_Ah;
+
+    harness_data_write(h, "charge", "400\n");
+    harness_pack_add(h, "ttyUSB0", "'/InstalledCapacity': 1000, '/Dc/0/Current': 3600.0");
+    harness_daemon_start(h, "NR_OF_BATTERIES = 1\nOWN_SOC = True\nUPDATE_INTERVAL_DATA = 60\n");
+    harness_await_aggregate(h);
+    shown_Ah = harness_number(h, "/Capacity");
+    harness_watch(h, 2.5); /* 1 Ah a second */
+    assert_true(harness_number(h, "/Capacity") == shown_Ah);
+    harness_pack_set(h, "ttyUSB0", "'/Dc/0/Current': 3500.0");
+    harness_await_exactly(h, "/Dc/0/Current", 3500); /* and what a pack says at once */
+    assert_true(harness_number(h, "/Capacity") > shown_Ah + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +551,7 @@ int main(void)
         harness_test(every_cell_is_published_under_its_pack_s_name_when_told_so),
         harness_test(only_what_changed_is_sent_in_one_message),
         harness_test(noise_is_published_seldom_and_its_last_value_is_not_lost),
+        harness_test(what_time_alone_changes_is_shown_in_the_rhythm_that_the_user_chose),
     };
 
     return harness_run(tests);
