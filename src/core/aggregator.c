@@ -449,6 +449,8 @@ static bool is_without_limit(const struct aggregator *aggregator, struct limits 
         limits->charge_voltage.value = aggregator->last.charge_voltage.value;
         snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
     }
+    if (limits->charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
+        limits->charge_voltage.value = 0;
     return no_voltage || no_charge || no_discharge;
 }
 

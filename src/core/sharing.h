@@ -19,8 +19,7 @@ enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5, SHARING_STEPS_SURE
 #define SHARING_LOAD_RISE 0.93    /* below it the bank's limit rises again, */
 #define SHARING_RISE 0.002        /* by so much of what it is when whole in a second */
 #define SHARING_LEFT_LEAST 0.05   /* so much is left of it, whatever is measured */
-#define SHARING_SCATTER_SURE 0.25 /* shares of steps that scatter by so much of themselves are still sure, \
-                                   */
+#define SHARING_SCATTER_SURE 0.25 /* shares of steps that scatter by so much of themselves are sure, */
 #define SHARING_SCATTER_MOST 0.5  /* and these say nothing */
 #define SHARING_LEAST 0.1         /* no share is taken to be less than this part of an equal one */
 #define SHARING_APART_CELL_V                                                          \
