@@ -449,8 +449,6 @@ static bool is_without_limit(const struct aggregator *aggregator, struct limits 
         limits->charge_voltage.value = aggregator->last.charge_voltage.value;
         snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
     }
-    if (limits->charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
-        limits->charge_voltage.value = 0;
     return no_voltage || no_charge || no_discharge;
 }
 
@@ -707,6 +705,8 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
     obey_incomplete(config, in, out);
+    if (out->limits.charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
+        out->limits.charge_voltage.value = 0;
     never_raise_while_missing(aggregator, config, in, &out->limits);
     out->limit_unknown = is_without_limit(aggregator, &out->limits);
     stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
