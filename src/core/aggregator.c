@@ -37,7 +37,9 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
-    aggregator->low_voltage_V = aggregator->left_s = NAN;
+    aggregator->low_voltage_V = aggregator->left_s = aggregator->shown_V = NAN;
+    for (size_t i = 0; i <= MISSING_MAX; i++)
+        aggregator->cap_V[i] = NAN;
     aggregator->last.charge_voltage.value = NAN;
 }
 
@@ -326,11 +328,11 @@ static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
     bank->consumed_Ah += remaining_Ah - lost->installed_Ah;
 }
 
-static void cap_limit(struct limit *limit, const struct limit *whole)
+static void cap_limit(struct limit *limit, double most)
 {
-    if (!(limit->value > whole->value))
+    if (!(limit->value > most))
         return;
-    limit->value = whole->value;
+    limit->value = most;
     snprintf(limit->reason, sizeof limit->reason, "Not raised");
 }
 
@@ -376,6 +378,25 @@ static void lower_to(struct limit *cap, const struct limit *limit)
         *cap = *limit;
 }
 
+/* The CVL of the step before somebody left caps that of those who stay, until he is back: with as few missing
+ * as before, what capped before for them does so again. */
+static void cap_voltage(struct aggregator *aggregator, size_t missing)
+{
+    double *cap_V = aggregator->cap_V;
+    size_t now = missing < MISSING_MAX ? missing : MISSING_MAX;
+    double left_V = aggregator->left ? aggregator->last.charge_voltage.value : NAN;
+
+    if (aggregator->was_whole)
+        cap_V[0] = aggregator->whole.charge_voltage.value;
+    for (size_t i = aggregator->missing_before + 1; i <= now; i++)
+        cap_V[i] = fmin(cap_V[aggregator->missing_before], left_V);
+    if (aggregator->left && now <= aggregator->missing_before) {
+        for (size_t i = 1; i <= now; i++) /* another came back in the same step: who is who? */
+            cap_V[i] = fmin(cap_V[i], left_V);
+    }
+    aggregator->missing_before = now;
+}
+
 /* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
  * with fewer missing: a pack that blocks and goes while another is away would free the rest. The currents are
  * so for LOST_GRACE: they were those of one instant, and those that are there know by then what they can. */
@@ -389,24 +410,26 @@ static void never_raise_while_missing(struct aggregator *aggregator, const struc
         *whole = aggregator->last; /* so it was as nearly whole as it ever has been */
         aggregator->was_whole = true;
     }
+    cap_voltage(aggregator, in->packs_missing);
     if (aggregator->left) {
-        lower_to(&whole->charge_voltage, &aggregator->last.charge_voltage);
         lower_to(&whole->charge_current, &aggregator->last.charge_current);
         lower_to(&whole->discharge_current, &aggregator->last.discharge_current);
         aggregator->left_s = in->time_s;
     }
     aggregator->left = false;
+    if (in->packs_missing > 0 && isnan(aggregator->left_s))
+        aggregator->left_s = in->time_s; /* nobody did: BANK names one more now */
     if (in->packs_missing == 0) {
         *whole = *limits;
         aggregator->was_whole = true;
     } else if (aggregator->was_whole) {
-        cap_limit(&limits->charge_voltage, &whole->charge_voltage);
+        cap_limit(&limits->charge_voltage, aggregator->cap_V[aggregator->missing_before]);
         if (in->time_s - aggregator->left_s >= config->lost_grace_s) {
             whole->charge_current = limits->charge_current;
             whole->discharge_current = limits->discharge_current;
         }
-        cap_limit(&limits->charge_current, &whole->charge_current);
-        cap_limit(&limits->discharge_current, &whole->discharge_current);
+        cap_limit(&limits->charge_current, whole->charge_current.value);
+        cap_limit(&limits->discharge_current, whole->discharge_current.value);
     }
     aggregator->last = *limits;
     if (isnan(limits->charge_voltage.value))
@@ -419,7 +442,7 @@ static void retreat(const struct aggregator *aggregator, struct limits *limits)
 {
     static const char reason[] = "No pack is on the bus";
 
-    limits->charge_voltage.value = aggregator->last.charge_voltage.value;
+    limits->charge_voltage.value = aggregator->shown_V;
     limits->charge_current.value = 0;
     limits->discharge_current.value = 0;
     limits->charge_blocked = limits->discharge_blocked = false;
@@ -446,7 +469,7 @@ static bool is_without_limit(const struct aggregator *aggregator, struct limits 
     bool no_discharge = is_without_current(&limits->discharge_current);
 
     if (no_voltage) {
-        limits->charge_voltage.value = aggregator->last.charge_voltage.value;
+        limits->charge_voltage.value = aggregator->shown_V;
         snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
     }
     return no_voltage || no_charge || no_discharge;
@@ -610,23 +633,34 @@ static void look_at_cells_of(const struct config *config, const struct pack *pac
                   "its lowest cell");
 }
 
+/* In a string of several it is one that is missing. */
+static bool is_in_string(const struct shape *shape, const struct pack *pack)
+{
+    int place = shape->strings > 0 ? aggregator_place(shape, pack) : -1;
+
+    for (size_t s = 0; s < shape->strings; s++) {
+        if (place >= (int)shape->string[s].first &&
+            place < (int)(shape->string[s].first + shape->string[s].count))
+            return shape->string[s].count > 1;
+    }
+    return shape->strings > 0;
+}
+
 /* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does
- * show counts where that lowers a limit. Not in strings: there it is one that is missing. A CVL under half of
- * the voltage is of another battery, one that starts an engine. */
+ * show counts where that lowers a limit, as long as it does. */
 static void obey_incomplete(const struct config *config, const struct aggregator_input *in,
                             struct aggregate *out)
 {
     bool stops = config->blocked_pack == BLOCKED_PACK_STOP;
     struct limits *limits = &out->limits;
 
-    if (config->shape.packs > config->shape.strings)
-        return;
     for (size_t i = 0; i < in->incomplete_count; i++) {
         const struct pack *pack = in->incomplete[i];
-        double voltage_V = pack->last.charge_voltage_max_V;
 
-        if (!(voltage_V < out->bank.voltage_V / 2))
-            lower_for(&limits->charge_voltage, voltage_V, pack, "its CVL");
+        if (isnan(pack->last.voltage_V) || isnan(out->bank.voltage_V) ||
+            pack_is_elsewhere(pack, out->bank.voltage_V) || is_in_string(&config->shape, pack))
+            continue;
+        lower_for(&limits->charge_voltage, pack->last.charge_voltage_max_V, pack, "its CVL");
         if (stops && pack_blocks_charge(pack))
             lower_for(&limits->charge_current, 0, pack, "it blocks charging");
         if (stops && pack_blocks_discharge(pack))
@@ -704,11 +738,12 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         stop_for_unequal(&out->limits.charge_current, branches);
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
-    obey_incomplete(config, in, out);
     if (out->limits.charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
         out->limits.charge_voltage.value = 0;
     never_raise_while_missing(aggregator, config, in, &out->limits);
+    obey_incomplete(config, in, out);
     out->limit_unknown = is_without_limit(aggregator, &out->limits);
+    aggregator->shown_V = out->limits.charge_voltage.value;
     stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
     out->limits.stopped = is_stopped(aggregator, stops, in);
 }

@@ -21,7 +21,8 @@
 #include "core/work.h"
 
 enum {
-    AGGREGATOR_SETTLE_S = 3,        /* after the last pack joined a bank of unknown size */
+    AGGREGATOR_SETTLE_S = 3, /* after the last pack joined a bank of unknown size */
+    MISSING_MAX = 64,
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
     AGGREGATOR_STOPPED_S = 5,       /* limits of 0 for so long are no blink of the bus */
     AGGREGATOR_HISTORIES = 10, /* what of /History is the packs' own where they know, and ours where not */
@@ -99,13 +100,16 @@ struct aggregator {
     struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
     struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
     bool was_whole;
-    struct limits last;    /* those of the last step with a pack; the voltage as it was known last */
-    bool left;             /* somebody did since */
-    double left_s;         /* when somebody did; NAN = nobody yet */
-    size_t packs_before;   /* in the last step */
-    double packs_change_s; /* when their number changed */
-    double low_voltage_V;  /* as last shown */
-    size_t strings;        /* of the following, those that are begun */
+    struct limits last; /* those of the last step with a pack, without what incomplete ones lower */
+    double shown_V;     /* the CVL that was shown last; NAN = none was */
+    double cap_V[MISSING_MAX + 1];           /* on CVL while so many are missing; NAN = none */
+    size_t missing_before;                   /* in the last step */
+    bool left;                               /* somebody did since */
+    double left_s;                           /* when somebody did; NAN = nobody yet */
+    size_t packs_before;                     /* in the last step */
+    double packs_change_s;                   /* when their number changed */
+    double low_voltage_V;                    /* as last shown */
+    size_t strings;                          /* of the following, those that are begun */
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them; last: most banks have none */
 };
 
