@@ -37,10 +37,8 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
-    aggregator->low_voltage_V = aggregator->left_s = aggregator->shown_V = NAN;
-    for (size_t i = 0; i <= MISSING_MAX; i++)
-        aggregator->cap_V[i] = NAN;
-    aggregator->last.charge_voltage.value = NAN;
+    aggregator->low_voltage_V = NAN;
+    missing_init(&aggregator->missing);
 }
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
@@ -312,169 +310,6 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
     fill_history(aggregator, in, out);
 }
 
-/* Capacity and SoC are still those of the whole bank: a plug that was out for a minute is no smaller bank. */
-static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
-{
-    double installed_Ah = bank->capacity_installed_Ah + lost->installed_Ah;
-    double remaining_Ah = fmin(fmax(lost->remaining_Ah, 0), lost->installed_Ah);
-
-    if (!(lost->installed_Ah > 0) || isnan(installed_Ah))
-        return;
-    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * remaining_Ah) / installed_Ah;
-    if (bank->soc_pct > 100)
-        bank->soc_pct = 100; /* by the last bit of a sum */
-    bank->capacity_installed_Ah = installed_Ah;
-    bank->capacity_Ah += remaining_Ah;
-    bank->consumed_Ah += remaining_Ah - lost->installed_Ah;
-}
-
-static void cap_limit(struct limit *limit, double most)
-{
-    if (!(limit->value > most))
-        return;
-    limit->value = most;
-    snprintf(limit->reason, sizeof limit->reason, "Not raised");
-}
-
-static void add_missing(struct limit *limit, const struct lost_packs *lost, size_t missing)
-{
-    size_t used = strlen(limit->reason);
-
-    if (missing == 1)
-        snprintf(limit->reason + used, sizeof limit->reason - used, "; \"%.40s\" is lost", lost->name);
-    else
-        snprintf(limit->reason + used, sizeof limit->reason - used, "; %zu packs are lost", missing);
-}
-
-static void stop_for(struct limit *limit, const struct lost_packs *lost, const char *setting)
-{
-    limit->value = 0;
-    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\" is lost (PACK_LOST = %s)", lost->name,
-             setting);
-}
-
-/* What the user chose for a bank of which a pack is lost; each limit says so. True when it stops the bank. */
-static bool obey_pack_lost(const struct config *config, const struct aggregator_input *in,
-                           struct limits *limits)
-{
-    bool stop = config->pack_lost == PACK_LOST_STOP;
-    bool held = config->pack_lost == PACK_LOST_HOLD && in->lost.longest_s >= config->lost_grace_s;
-
-    if (in->packs_missing == 0)
-        return false;
-    add_missing(&limits->charge_voltage, &in->lost, in->packs_missing);
-    add_missing(&limits->charge_current, &in->lost, in->packs_missing);
-    add_missing(&limits->discharge_current, &in->lost, in->packs_missing);
-    if (!stop && !held)
-        return false;
-    stop_for(&limits->charge_current, &in->lost, stop ? "stop" : "hold");
-    stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
-    return true;
-}
-
-static void lower_to(struct limit *cap, const struct limit *limit)
-{
-    if (limit->value < cap->value)
-        *cap = *limit;
-}
-
-/* The CVL of the step before somebody left caps that of those who stay, until he is back: with as few missing
- * as before, what capped before for them does so again. */
-static void cap_voltage(struct aggregator *aggregator, size_t missing)
-{
-    double *cap_V = aggregator->cap_V;
-    size_t now = missing < MISSING_MAX ? missing : MISSING_MAX;
-    double left_V = aggregator->left ? aggregator->last.charge_voltage.value : NAN;
-
-    if (aggregator->was_whole)
-        cap_V[0] = aggregator->whole.charge_voltage.value;
-    for (size_t i = aggregator->missing_before + 1; i <= now; i++)
-        cap_V[i] = fmin(cap_V[aggregator->missing_before], left_V);
-    if (aggregator->left && now <= aggregator->missing_before) {
-        for (size_t i = 1; i <= now; i++) /* another came back in the same step: who is who? */
-            cap_V[i] = fmin(cap_V[i], left_V);
-    }
-    aggregator->missing_before = now;
-}
-
-/* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
- * with fewer missing: a pack that blocks and goes while another is away would free the rest. The currents are
- * so for LOST_GRACE: they were those of one instant, and those that are there know by then what they can. */
-static void never_raise_while_missing(struct aggregator *aggregator, const struct config *config,
-                                      const struct aggregator_input *in, struct limits *limits)
-{
-    struct limits *whole = &aggregator->whole;
-    struct limit before = aggregator->last.charge_voltage;
-
-    if (aggregator->left && !aggregator->was_whole) {
-        *whole = aggregator->last; /* so it was as nearly whole as it ever has been */
-        aggregator->was_whole = true;
-    }
-    cap_voltage(aggregator, in->packs_missing);
-    if (aggregator->left) {
-        lower_to(&whole->charge_current, &aggregator->last.charge_current);
-        lower_to(&whole->discharge_current, &aggregator->last.discharge_current);
-        aggregator->left_s = in->time_s;
-    }
-    aggregator->left = false;
-    if (in->packs_missing > 0 && isnan(aggregator->left_s))
-        aggregator->left_s = in->time_s; /* nobody did: BANK names one more now */
-    if (in->packs_missing == 0) {
-        *whole = *limits;
-        aggregator->was_whole = true;
-    } else if (aggregator->was_whole) {
-        cap_limit(&limits->charge_voltage, aggregator->cap_V[aggregator->missing_before]);
-        if (in->time_s - aggregator->left_s >= config->lost_grace_s) {
-            whole->charge_current = limits->charge_current;
-            whole->discharge_current = limits->discharge_current;
-        }
-        cap_limit(&limits->charge_current, whole->charge_current.value);
-        cap_limit(&limits->discharge_current, whole->discharge_current.value);
-    }
-    aggregator->last = *limits;
-    if (isnan(limits->charge_voltage.value))
-        aggregator->last.charge_voltage = before;
-}
-
-/* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL
- * stands, for without it Venus sees no BMS at all. */
-static void retreat(const struct aggregator *aggregator, struct limits *limits)
-{
-    static const char reason[] = "No pack is on the bus";
-
-    limits->charge_voltage.value = aggregator->shown_V;
-    limits->charge_current.value = 0;
-    limits->discharge_current.value = 0;
-    limits->charge_blocked = limits->discharge_blocked = false;
-    snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "%s", reason);
-    snprintf(limits->charge_current.reason, LIMIT_REASON_MAX, "%s", reason);
-    snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
-}
-
-static bool is_without_current(struct limit *limit)
-{
-    bool unknown = isnan(limit->value);
-
-    if (unknown)
-        snprintf(limit->reason, sizeof limit->reason, "Unknown");
-    limit->value = unknown ? 0 : fmax(limit->value, 0);
-    return unknown;
-}
-
-/* The net under all of the above: Venus takes an invalid limit for none at all. */
-static bool is_without_limit(const struct aggregator *aggregator, struct limits *limits)
-{
-    bool no_voltage = isnan(limits->charge_voltage.value);
-    bool no_charge = is_without_current(&limits->charge_current);
-    bool no_discharge = is_without_current(&limits->discharge_current);
-
-    if (no_voltage) {
-        limits->charge_voltage.value = aggregator->shown_V;
-        snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
-    }
-    return no_voltage || no_charge || no_discharge;
-}
-
 /* ---- branches: packs, or strings of them, in parallel ---- */
 
 struct branches {
@@ -717,10 +552,10 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
 
     memset(&out->control, 0, sizeof out->control);
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
-    aggregator->left = aggregator->left || aggregator->sharing.left;
+    aggregator->missing.left = aggregator->missing.left || aggregator->sharing.left;
     out->limit_unknown = false;
     if (branches->count == 0) {
-        retreat(aggregator, &out->limits);
+        missing_retreat(&aggregator->missing, &out->limits);
         out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
         return;
     }
@@ -740,11 +575,11 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     }
     if (out->limits.charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
         out->limits.charge_voltage.value = 0;
-    never_raise_while_missing(aggregator, config, in, &out->limits);
+    missing_never_raise(&aggregator->missing, in->packs_missing, in->time_s, config->lost_grace_s,
+                        &out->limits);
     obey_incomplete(config, in, out);
-    out->limit_unknown = is_without_limit(aggregator, &out->limits);
-    aggregator->shown_V = out->limits.charge_voltage.value;
-    stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
+    out->limit_unknown = missing_catch(&aggregator->missing, &out->limits);
+    stops = missing_obey(config, &in->lost, in->packs_missing, &out->limits) || is_unequal(branches);
     out->limits.stopped = is_stopped(aggregator, stops, in);
 }
 
@@ -859,7 +694,7 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         allow_by_those_that_do(&branches, &out->bank);
     keep_low_voltage(aggregator, config, &out->bank);
     if (in->packs_missing > 0)
-        keep_lost_part(&in->lost, &out->bank);
+        missing_keep_part(&in->lost, &out->bank);
     bank_current(config, &out->bank, in->sources, in->source_count, &out->current);
     out->packs_online = (double)in->pack_count;
     out->packs_missing = (double)in->packs_missing;
