@@ -487,14 +487,15 @@ static double cells_of(const struct config *config, const struct pack *pack)
         return config->nr_of_cells_per_battery;
     if (isnan(told) && pack->cells.shown > 0)
         return (double)pack->cells.shown;
-    return isnan(told) ? round(voltage_of(pack) / USUAL_CELL_V) : told;
+    return isnan(told) ? round(pack_likely_voltage_V(pack) / USUAL_CELL_V) : told;
 }
 
 void sharing_stay_near(const struct config *config, const struct pack *const branches[], size_t n,
                        struct limit *charge_voltage)
 {
     for (size_t i = 0; i < n; i++) {
-        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells_of(config, branches[i]);
+        double most_V =
+            pack_likely_voltage_V(branches[i]) + SHARING_APART_CELL_V * cells_of(config, branches[i]);
 
         if (!pack_blocks_charge(branches[i]) || !(charge_voltage->value > most_V))
             continue;
