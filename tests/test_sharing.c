@@ -708,6 +708,7 @@ static void a_current_that_stays_silent_holds_back_no_more_than_it_did_and_not_f
 
     (void)state;
     assert_near(held, 155 * 0.95 / 1.1, 1e-6);
+    assert_near(held_A(1, 100, NAN), held, 1e-6);
     assert_near(held_A(590, -40, NAN), held, 1e-6);
     assert_near(held_A(600, -40, NAN), 190, 1e-6); /* LOST_GRACE is over */
 }
@@ -716,6 +717,7 @@ static void one_that_is_heard_holds_back_beside_one_that_is_not(void **state)
 {
     (void)state;
     assert_near(held_A(1, 100, 20), 190, 1e-9);
+    assert_near(held_A(1, 100, NAN), 190, 1e-9);
     assert_near(held_A(1, 154, NAN), 174 * 0.95 / 1.1, 1e-6);
 }
 

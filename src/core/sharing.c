@@ -344,18 +344,20 @@ static void look_at_blocked(struct sharing *sharing, const struct config *config
 
 /* ---- who is silent ---- */
 
-/* A load that appears or is gone because a current is known or not is none that rises. */
+/* From the second step on: in the first what it showed last counts as if it were now, or a limit would rise
+ * because something became unknown. A load that appears or is gone with that is none that rises. */
 static void look_at_silence(struct sharing *sharing, const struct config *config,
                             const struct pack *const branches[], double dt_s)
 {
     for (size_t i = 0; i < sharing->branches; i++) {
         struct sharing_branch *branch = &sharing->branch[i];
-        bool silent = isnan(branches[i]->reading.current_A);
+        bool unknown = isnan(branches[i]->reading.current_A);
+        bool silent = unknown && branch->silent_s > 0;
 
         if (silent != branch->silent)
             sharing->charge.load = sharing->discharge.load = NAN;
         branch->silent = silent;
-        branch->silent_s = silent ? branch->silent_s + dt_s : 0;
+        branch->silent_s = unknown ? branch->silent_s + dt_s : 0;
         branch->forgotten = silent && branch->silent_s >= config->lost_grace_s;
     }
 }

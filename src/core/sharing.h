@@ -43,7 +43,7 @@ struct sharing {
         double long_V;           /* the same over long, however much it is */
         double stood_V, stood_s; /* what it is while it rejoins, and for how long it has been that */
         double silent_s;         /* how long its current has been unknown */
-        bool silent, forgotten;  /* it is; and has been for LOST_GRACE */
+        bool silent, forgotten;  /* it is since the step before; and has been for LOST_GRACE */
         bool blocked, rejoining; /* it blocked in the last step; and is apart from the others since */
     } branch[SHARING_BRANCHES_MAX];
     size_t branches;
