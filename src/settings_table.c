@@ -52,7 +52,8 @@ const struct key settings_keys[] = {
     {bank, "BLOCK_REJOIN_DIFF", NULL, KEY_REAL, AT(block_rejoin_diff_V), 0, 0.02, 5, "V", "0.2",
      MEANING(
          "A pack whose voltage differs by more than this (for 16 cells in series) when it blocks no more, or "
-         "was away, is waited for, with low limits, until they meet.")},
+         "was away, is waited for, with low limits, until they meet, it is as far apart as it was before, or "
+         "has stood so for 10 minutes with little current: then it is its sensor.")},
 
     {bank, "STALE_AFTER", NULL, KEY_WHOLE, AT(stale_after_s), 0, 2, 600, "s", "30",
      MEANING("A pack that has said nothing for half of this is asked; one that has not answered by then is "

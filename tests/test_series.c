@@ -261,6 +261,34 @@ static void packs_that_show_only_their_extremes_make_a_string(void **state)
     assert_near(merge()->cells_sum_V, 26.48, 1e-9); /* their voltages */
 }
 
+/* B's BMS opened. Its cells are 13.18 V all the same, and that is what it is away from its limit. */
+static void one_that_shows_0_V_has_no_more_room_for_it(void **state)
+{
+    (void)state;
+    merge();
+    packs.pack[1].reading.voltage_V = 0;
+    assert_near(merge()->charge_voltage_max_V, 28.4 - 0.12, 1e-9);
+    assert_near(merge()->voltage_V, 26.48, 1e-9);
+    for (int c = 0; c < 4; c++)
+        packs.pack[1].reading.cell_V[c] = packs.pack[1].last.cell_V[c] = NAN;
+    assert_near(merge()->charge_voltage_max_V, 28.4 - 0.12, 1e-9); /* what it showed last */
+}
+
+/* Then it is taken to be at its limit, and A's 0.9 V are taken off. */
+static void one_that_never_told_a_voltage_has_no_room(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 4; c++)
+        packs.pack[1].reading.cell_V[c] = packs.pack[1].last.cell_V[c] = NAN;
+    for (int s = 0; s < 2; s++) {
+        packs.pack[1].reading.voltage_V = s == 0 ? NAN : 0;
+        packs.pack[1].last.voltage_V = NAN;
+        for (int from = 0; from <= SUM_FROM_PACK; from++)
+            packs.pack[1].last.cells_sum_V[from] = NAN;
+        assert_near(merge()->charge_voltage_max_V, 28.4 - 0.9, 1e-9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup(packs_that_show_only_their_extremes_make_a_string, setup),
         cmocka_unit_test_setup(one_current_measured_as_two_is_found_out_in_a_minute, setup),
         cmocka_unit_test_setup(the_cells_of_each_are_as_many_as_the_settings_say, setup),
+        cmocka_unit_test_setup(one_that_shows_0_V_has_no_more_room_for_it, setup),
+        cmocka_unit_test_setup(one_that_never_told_a_voltage_has_no_room, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

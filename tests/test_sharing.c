@@ -582,6 +582,160 @@ static void time_that_stands_or_runs_back_teaches_nothing(void **state)
     assert_near(sharing.in_s, 0, 0);
 }
 
+/* Its BMS opened: 0 V at its terminals, the cells rest at 3.3 V. */
+static void one_that_blocks_and_shows_0_V_pulls_nobody_down(void **state)
+{
+    struct pack_reading *reading = &packs.pack[0].reading;
+    struct limits limits;
+
+    (void)state;
+    reading->voltage_V = 52.8;
+    reading->allow_charge = 0;
+    live(1, 0, 0);
+    reading->voltage_V = 0;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.4, 1e-9); /* as before it opened */
+    reading->cells_sum_V = 52.6;
+    live(1, 0, 0);
+    limits = merge();
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 54.2, 1e-9); /* its cells know better */
+    reading->cells_sum_V = NAN;
+    pack_clear(&packs.pack[0]);
+    reading->voltage_V = reading->allow_charge = 0;
+    live(1, 0, 0);
+    limits.charge_voltage.value = 55;
+    sharing_stay_near(&config, packs.list, 2, &limits.charge_voltage);
+    assert_near(limits.charge_voltage.value, 55, 0); /* it never told anything that can be */
+}
+
+/* C shows 0 V, or 5 V that no BMS of it explains: A is as far from B as before. */
+static void who_returns_is_not_compared_with_one_that_measures_something_else(void **state)
+{
+    const struct pack *without[] = {packs.list[1], packs.list[2]};
+
+    (void)state;
+    packs.pack[2].reading = packs.pack[1].reading;
+    packs.pack[2].reading.voltage_V = 5;
+    packs_remember(&packs);
+    rejoining_A(packs.list, 3);
+    assert_near(rejoining_A(without, 2), 190, 1e-9);
+    assert_near(rejoining_A(packs.list, 3), 190, 1e-9);
+}
+
+/* CCL after so many seconds in which A (of both) has a current. */
+static double later_A(double seconds, double a_A)
+{
+    double now_A = NAN;
+
+    packs.pack[0].reading.current_A = a_A;
+    packs_remember(&packs);
+    for (double s = 0; s < seconds; s++)
+        now_A = rejoining_A(packs.list, 2);
+    return now_A;
+}
+
+/* 0.9 V all day long is the sensor, whatever is allowed: nothing has changed while it was away. */
+static void a_sensor_that_is_far_apart_is_as_it_was_when_the_pack_went(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.voltage_V = 53.9;
+    later_A(3600, 20);
+    rejoining_A(&packs.list[1], 1);
+    assert_near(rejoining_A(packs.list, 2), 190, 1e-9);
+    packs.pack[0].reading.allow_charge = 0;
+    later_A(600, 0);
+    packs.pack[0].reading.allow_charge = 1;
+    assert_near(later_A(1, 0), 190, 1e-9);
+}
+
+/* Without a current nobody can tell whether it hangs on the bus bar. */
+static void a_pack_without_a_current_teaches_no_sensor(void **state)
+{
+    (void)state;
+    packs.pack[0].reading.voltage_V = 51.5;
+    later_A(3600, 0);
+    rejoining_A(&packs.list[1], 1);
+    assert_near(rejoining_A(packs.list, 2), 19, 1e-9);
+}
+
+static void a_difference_that_stands_and_drives_no_current_is_a_sensor(void **state)
+{
+    (void)state;
+    rejoining_A(packs.list, 2);
+    rejoining_A(&packs.list[1], 1);
+    packs.pack[0].reading.voltage_V = 53.9;
+    assert_near(later_A(595, 5), 19, 1e-9);
+    assert_near(later_A(10, 5), 190, 1e-9);
+    rejoining_A(&packs.list[1], 1); /* and is known from now on */
+    assert_near(later_A(1, 5), 190, 1e-9);
+}
+
+static void a_pack_that_is_apart_in_charge_is_waited_for_as_long_as_that_lasts(void **state)
+{
+    (void)state;
+    rejoining_A(packs.list, 2);
+    rejoining_A(&packs.list[1], 1);
+    packs.pack[0].reading.voltage_V = 51.5;
+    assert_near(later_A(3600, 15), 19, 1e-9); /* 0.05 C flow into it */
+    for (int minutes = 0; minutes < 120; minutes++) {
+        packs.pack[0].reading.voltage_V += 0.01; /* little flows, and it comes nearer */
+        assert_near(later_A(60, 10), 19, 1e-9);
+    }
+    packs.pack[0].reading.current_A = NAN;
+    assert_near(later_A(3600, NAN), 19, 1e-9); /* nobody knows what flows */
+}
+
+/* CCL with what is held back, after so many seconds of these currents. */
+static double held_A(double seconds, double a_A, double b_A)
+{
+    struct limits limits = {.charge_current = {.value = NAN}};
+
+    for (double s = 0; s < seconds; s++) {
+        live(1, a_A, b_A);
+        limits = merge();
+        sharing_hold_back(&sharing, packs.list, 2, 1, &limits);
+    }
+    return limits.charge_current.value;
+}
+
+/* B was at 110 % when it fell silent. What A does says nothing of B. */
+static void a_current_that_stays_silent_holds_back_no_more_than_it_did_and_not_for_ever(void **state)
+{
+    double held = held_A(1, 100, 55);
+
+    (void)state;
+    assert_near(held, 155 * 0.95 / 1.1, 1e-6);
+    assert_near(held_A(1, 100, NAN), held, 1e-6);
+    assert_near(held_A(590, -40, NAN), held, 1e-6);
+    assert_near(held_A(600, -40, NAN), 190, 1e-6); /* LOST_GRACE is over */
+}
+
+static void one_that_is_heard_holds_back_beside_one_that_is_not(void **state)
+{
+    (void)state;
+    assert_near(held_A(1, 100, 20), 190, 1e-9);
+    assert_near(held_A(1, 100, NAN), 190, 1e-9);
+    assert_near(held_A(1, 154, NAN), 174 * 0.95 / 1.1, 1e-6);
+}
+
+/* CAN packs that tell none: by those that tell theirs, else by what the limit is. */
+static void who_comes_back_apart_is_waited_for_without_capacities_too(void **state)
+{
+    (void)state;
+    rejoining_A(packs.list, 2);
+    rejoining_A(&packs.list[1], 1);
+    packs.pack[0].reading.voltage_V = 51.5;
+    packs.pack[0].reading.capacity_installed_Ah = packs.pack[0].last.capacity_installed_Ah = NAN;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 10, 1e-9); /* 5 % of 2 x 100 */
+    packs.pack[1].reading.capacity_installed_Ah = packs.pack[1].last.capacity_installed_Ah = NAN;
+    packs_remember(&packs);
+    assert_near(rejoining_A(packs.list, 2), 9.5, 1e-9); /* of 190 A */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +773,16 @@ int main(void)
         cmocka_unit_test_setup(a_pack_that_joins_the_bank_is_not_waited_for, setup),
         cmocka_unit_test_setup(a_pack_that_gets_another_name_and_no_serial_is_waited_for_as_before, setup),
         cmocka_unit_test_setup(a_sensor_that_always_was_apart_is_not_waited_for, setup),
+        cmocka_unit_test_setup(one_that_blocks_and_shows_0_V_pulls_nobody_down, setup),
+        cmocka_unit_test_setup(who_returns_is_not_compared_with_one_that_measures_something_else, setup),
+        cmocka_unit_test_setup(a_sensor_that_is_far_apart_is_as_it_was_when_the_pack_went, setup),
+        cmocka_unit_test_setup(a_pack_without_a_current_teaches_no_sensor, setup),
+        cmocka_unit_test_setup(a_difference_that_stands_and_drives_no_current_is_a_sensor, setup),
+        cmocka_unit_test_setup(a_pack_that_is_apart_in_charge_is_waited_for_as_long_as_that_lasts, setup),
+        cmocka_unit_test_setup(a_current_that_stays_silent_holds_back_no_more_than_it_did_and_not_for_ever,
+                               setup),
+        cmocka_unit_test_setup(one_that_is_heard_holds_back_beside_one_that_is_not, setup),
+        cmocka_unit_test_setup(who_comes_back_apart_is_waited_for_without_capacities_too, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,6 +263,18 @@ static void mend_sum(struct pack *pack)
     cells->limit_sum_V = fmax(cells->limit_sum_V, count * lowest_V);
 }
 
+static bool is_under_half(double voltage_V, double of_V)
+{
+    return voltage_V < of_V / 2;
+}
+
+/* No pack that works is at 0 V, or under half of its cells, or of the lowest where it shows no more. */
+static bool can_be_voltage(const struct pack *pack, double voltage_V)
+{
+    return voltage_V > 0 && !is_under_half(voltage_V, pack->cells.limit_sum_V) &&
+           !is_under_half(voltage_V, pack->cells.limit_lowest_V);
+}
+
 void pack_remember(struct pack *pack)
 {
     const struct pack_reading *reading = &pack->reading;
@@ -274,7 +286,6 @@ void pack_remember(struct pack *pack)
     keep(&pack->last.allow_discharge, reading->allow_discharge);
     if (reading->charge_mode[0])
         pack->last.in_float = strncmp(reading->charge_mode, "Float", strlen("Float")) == 0;
-    keep(&pack->last.voltage_V, reading->voltage_V);
     keep(&pack->last.cells_in_series, reading->cells_in_series);
     keep(&pack->last.current_A, reading->current_A);
     keep(&pack->last.capacity_installed_Ah, reading->capacity_installed_Ah);
@@ -286,6 +297,17 @@ void pack_remember(struct pack *pack)
         keep(&pack->last.cell_V[i], reading->cell_V[i]);
     look_at_cells(pack);
     mend_sum(pack);
+    if (can_be_voltage(pack, reading->voltage_V))
+        pack->last.voltage_V = reading->voltage_V;
+}
+
+double pack_likely_voltage_V(const struct pack *pack)
+{
+    double now_V = pack->reading.voltage_V, sum_V = pack->cells.limit_sum_V;
+
+    if (isnan(now_V) || can_be_voltage(pack, now_V))
+        return pack_now_or_last(now_V, pack->last.voltage_V);
+    return can_be_voltage(pack, sum_V) ? sum_V : pack->last.voltage_V;
 }
 
 #define AT_BANK 0.15      /* so far apart two voltages of one bus bar are shown, at the most */
@@ -425,9 +447,9 @@ static void merge_voltage(const struct pack *const packs[], size_t n, struct ban
         double voltage_V = packs[i]->reading.voltage_V;
         double sum_V = packs[i]->cells.sum_V;
 
-        if (!(voltage_V < most_V / 2 || voltage_V < sum_V / 2))
+        if (!is_under_half(voltage_V, most_V) && !is_under_half(voltage_V, sum_V))
             gather(&voltage, voltage_V, 1);
-        if (!(sum_V < most_V / 2))
+        if (!is_under_half(sum_V, most_V))
             gather(&sum, sum_V, 1);
     }
     out->voltage_V = conclude(&voltage, MEAN, n);

@@ -26,7 +26,7 @@ struct pack_last {
     double cells_in_series;
     double capacity_installed_Ah;
     double current_A;
-    double voltage_V;
+    double voltage_V;                      /* that could be, see pack_likely_voltage_V */
     double cells_sum_V[SUM_FROM_PACK + 1]; /* from each enum sum_source */
     double cell_voltage_max_V;             /* the pack's own extremes */
     double cell_voltage_min_V;
@@ -124,6 +124,11 @@ double pack_cell_voltage_min_V(const struct pack_reading *reading, int *cell);
  * extreme, which is of all its cells, is known. */
 double pack_highest_cell_V(const struct pack *pack, int *cell);
 double pack_lowest_cell_V(const struct pack *pack, int *cell);
+
+/* The voltage of one pack for limits: now, else last. Less than half of what its cells say is that of
+ * something else (a BMS that opened shows 0 V): then it is the sum of its cells, else what it was last; NAN.
+ */
+double pack_likely_voltage_V(const struct pack *pack);
 
 /* Sum of the cells of one pack: /Voltages/Sum, else the sum of its cells if all are known, else its
  * terminal voltage, else NAN. */

@@ -23,7 +23,6 @@ static const struct merge {
     {                                               \
         rule, offsetof(struct pack_reading, member) \
     }
-    MERGE(SUM, voltage_V),
     MERGE(MEAN, current_A),
     MERGE(MEAN, temperature_C),
     MERGE(SMALLEST, soh_pct),
@@ -215,6 +214,17 @@ static double smaller(double a, double b)
     return isnan(a) || isnan(b) ? NAN : fmin(a, b);
 }
 
+/* One that shows what its cells contradict counts with what they say. */
+static double sum_of_voltages_V(const struct pack *const members[], size_t n)
+{
+    double sum_V = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum_V += isnan(members[i]->reading.voltage_V) ? NAN : pack_likely_voltage_V(members[i]);
+    return sum_V;
+}
+
+/* One of which no voltage is known may be at its limit: then what the others have left is no room. */
 static void merge_voltage_limit(struct series *series, const struct pack *const members[], size_t n,
                                 struct pack_reading *out)
 {
@@ -224,8 +234,8 @@ static void merge_voltage_limit(struct series *series, const struct pack *const 
     for (size_t i = 0; i < n; i++) {
         double limit_V =
             pack_now_or_last(members[i]->reading.charge_voltage_max_V, members[i]->last.charge_voltage_max_V);
-        double own_room_V =
-            limit_V - pack_now_or_last(members[i]->reading.voltage_V, members[i]->last.voltage_V);
+        double voltage_V = pack_likely_voltage_V(members[i]);
+        double own_room_V = isnan(voltage_V) ? 0 : limit_V - voltage_V;
 
         sum_V += limit_V;
         room_V += own_room_V;
@@ -295,6 +305,7 @@ void series_merge(struct series *series, const struct config *config, const stru
     for (int alarm = 0; alarm < ALARM_COUNT; alarm++)
         out->alarm[alarm] =
             merged(WORST, members, n, offsetof(struct pack_reading, alarm) + sizeof(double) * (size_t)alarm);
+    out->voltage_V = sum_of_voltages_V(members, n);
     out->power_W = out->voltage_V * out->current_A;
     merge_cells(config, members, n, out);
     merge_temperatures(members, n, out);

@@ -28,6 +28,15 @@
 
 /* Of BLOCK_REJOIN_DIFF: more is no error of a sensor. */
 #define USUAL_MOST 2.0
+#define LONG_LAG_S 600.0 /* but for what it is so long while a current flows */
+
+/* A pack that is apart by the same all the time, and through which little flows. Volts for 16 cells. */
+#define STOOD_V 0.05
+#define STOOD_S 600.0
+#define STOOD_MOST_C 0.05
+
+/* Of a pack that does not tell. */
+#define USUAL_AH 100.0
 
 /* A cell at rest, where a pack tells nothing of its cells. Fewer of another chemistry: CVL is lower then. */
 #define USUAL_CELL_V 3.3
@@ -103,6 +112,11 @@ static int carry_over(const struct sharing *before, const bool taken[], const st
         if (taken[i] || !is_branch(&before->branch[i], pack))
             continue;
         branch->usual_V = before->branch[i].usual_V;
+        branch->long_V = before->branch[i].long_V;
+        branch->stood_V = before->branch[i].stood_V;
+        branch->stood_s = before->branch[i].stood_s;
+        branch->silent = before->branch[i].silent;
+        branch->silent_s = before->branch[i].silent_s;
         branch->blocked = before->branch[i].blocked;
         branch->rejoining = before->branch[i].rejoining;
         return (int)i;
@@ -251,41 +265,100 @@ static void measure_shares(struct sharing *sharing, const struct pack *const bra
 
 /* ---- who was blocked ---- */
 
-static double voltage_of(const struct pack *pack)
-{
-    return pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V);
-}
-
+/* One bus bar: less than half of what another shows is measured elsewhere. */
 static double mean_of_others_V(const struct pack *const branches[], size_t n, size_t but)
 {
-    double sum_V = 0;
+    double most_V = NAN, sum_V = 0;
     size_t count = 0;
 
+    for (size_t i = 0; i < n; i++)
+        most_V = fmax(most_V, pack_likely_voltage_V(branches[i]));
     for (size_t i = 0; i < n; i++) {
-        if (i == but || isnan(voltage_of(branches[i])))
+        double voltage_V = pack_likely_voltage_V(branches[i]);
+
+        if (i == but || !(voltage_V >= most_V / 2))
             continue;
-        sum_V += voltage_of(branches[i]);
+        sum_V += voltage_V;
         count++;
     }
     return count > 0 ? sum_V / (double)count : NAN;
 }
 
+/* Whichever way it flows; NAN when it is not known now. */
+static double current_C(const struct pack *pack)
+{
+    double capacity_Ah = capacity_of(pack);
+
+    return fabs(pack->reading.current_A) / (isnan(capacity_Ah) ? USUAL_AH : capacity_Ah);
+}
+
+/* Packs that are apart in charge drive a current into each other, or move towards each other. */
+static bool is_a_sensor(struct sharing_branch *branch, const struct pack *pack, double above_V, double scale,
+                        double dt_s)
+{
+    bool stands = fabs(above_V - branch->stood_V) <= STOOD_V * scale;
+
+    if (!branch->rejoining || !stands || !(current_C(pack) < STOOD_MOST_C)) {
+        branch->stood_V = above_V;
+        branch->stood_s = 0;
+        return false;
+    }
+    branch->stood_s += dt_s;
+    return branch->stood_s >= STOOD_S;
+}
+
+/* While nothing is wrong: what a sensor can be wrong by at once, and what it has been for long while a
+ * current proves that the pack hangs on the bus bar, however much. */
+static void learn_usual(struct sharing_branch *branch, const struct pack *pack, double above_V, double most_V,
+                        double dt_s)
+{
+    branch->usual_V = fmin(fmax(above_V, -most_V), most_V);
+    if (current_C(pack) > STEADY_C)
+        branch->long_V = follow(branch->long_V, above_V, 1 - exp(-dt_s / LONG_LAG_S));
+}
+
 static void look_at_blocked(struct sharing *sharing, const struct config *config,
-                            const struct pack *const branches[])
+                            const struct pack *const branches[], double dt_s)
 {
     for (size_t i = 0; i < sharing->branches; i++) {
         struct sharing_branch *branch = &sharing->branch[i];
-        bool blocked = pack_blocks_charge(branches[i]) || pack_blocks_discharge(branches[i]);
-        double cells =
-            pack_now_or_last(branches[i]->reading.cells_in_series, branches[i]->last.cells_in_series);
-        double allowed_V = config->block_rejoin_diff_V * (isnan(cells) ? 1 : cells / 16);
-        double above_V = voltage_of(branches[i]) - mean_of_others_V(branches, sharing->branches, i);
-        bool apart = fmin(fabs(above_V), fabs(above_V - branch->usual_V)) > allowed_V;
+        const struct pack *pack = branches[i];
+        bool blocked = pack_blocks_charge(pack) || pack_blocks_discharge(pack);
+        double cells = pack_now_or_last(pack->reading.cells_in_series, pack->last.cells_in_series);
+        double scale = isnan(cells) ? 1 : cells / 16;
+        double allowed_V = config->block_rejoin_diff_V * scale;
+        double above_V = pack_likely_voltage_V(pack) - mean_of_others_V(branches, sharing->branches, i);
+        double changed_V = fmin(fabs(above_V - branch->usual_V), fabs(above_V - branch->long_V));
+        bool apart = fmin(fabs(above_V), changed_V) > allowed_V;
 
         branch->rejoining = !blocked && apart && (branch->blocked || branch->rejoining);
         branch->blocked = blocked;
+        if (is_a_sensor(branch, pack, above_V, scale, dt_s)) {
+            branch->long_V = above_V;
+            branch->rejoining = false;
+        }
         if (!blocked && !branch->rejoining && !isnan(above_V))
-            branch->usual_V = fmin(fmax(above_V, -USUAL_MOST * allowed_V), USUAL_MOST * allowed_V);
+            learn_usual(branch, pack, above_V, USUAL_MOST * allowed_V, dt_s);
+    }
+}
+
+/* ---- who is silent ---- */
+
+/* From the second step on: in the first what it showed last counts as if it were now, or a limit would rise
+ * because something became unknown. A load that appears or is gone with that is none that rises. */
+static void look_at_silence(struct sharing *sharing, const struct config *config,
+                            const struct pack *const branches[], double dt_s)
+{
+    for (size_t i = 0; i < sharing->branches; i++) {
+        struct sharing_branch *branch = &sharing->branch[i];
+        bool unknown = isnan(branches[i]->reading.current_A);
+        bool silent = unknown && branch->silent_s > 0;
+
+        if (silent != branch->silent)
+            sharing->charge.load = sharing->discharge.load = NAN;
+        branch->silent = silent;
+        branch->silent_s = unknown ? branch->silent_s + dt_s : 0;
+        branch->forgotten = silent && branch->silent_s >= config->lost_grace_s;
     }
 }
 
@@ -302,7 +375,8 @@ void sharing_step(struct sharing *sharing, const struct config *config, const st
         begin(sharing, branches, n);
         sharing->last_time_s = time_s;
     }
-    look_at_blocked(sharing, config, branches);
+    look_at_blocked(sharing, config, branches, dt_s > 0 ? fmin(dt_s, DT_MOST_S) : 0);
+    look_at_silence(sharing, config, branches, dt_s > 0 ? fmin(dt_s, DT_MOST_S) : 0);
     if (!(dt_s > 0) || isnan(capacity_Ah) || isnan(bank_A(branches, n)))
         return;
     dt_s = fmin(dt_s, DT_MOST_S);
@@ -418,13 +492,14 @@ double sharing_open_part(const struct pack *const branches[], size_t n, bool cha
 
 /* ---- feedback ---- */
 
-/* The branch that is nearest to its own limit: its load, and the current of the bank that brings it to
- * SHARING_LOAD_MOST. */
-static double most_loaded(const struct pack *const branches[], size_t n, bool charging, size_t *which)
+/* The load of the branch that is nearest to its own limit, of those whose current is known, or silent. A
+ * silence that lasts is forgotten. */
+static double most_loaded(const struct sharing *sharing, const struct pack *const branches[], bool silent,
+                          bool charging, size_t *which)
 {
     double most = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < sharing->branches; i++) {
         const struct pack *pack = branches[i];
         double limit_A =
             charging
@@ -432,6 +507,8 @@ static double most_loaded(const struct pack *const branches[], size_t n, bool ch
                 : pack_now_or_last(pack->reading.discharge_current_max_A, pack->last.discharge_current_max_A);
         double current_A = charging ? current_of(pack) : -current_of(pack);
 
+        if (sharing->branch[i].silent != silent || sharing->branch[i].forgotten)
+            continue;
         if (blocks(pack, charging) || !(limit_A > 0) || !(current_A / limit_A > most))
             continue;
         most = current_A / limit_A;
@@ -449,32 +526,37 @@ static double load_ahead(struct sharing_hold *hold, double load, double dt_s)
     return load + fmin(fmax(hold->rise_1s - RISE_NOISE_1S, 0) * SHARING_AHEAD_S, RISE_MOST);
 }
 
-static void hold_back(struct sharing_hold *hold, struct limit *limit, const struct pack *const branches[],
-                      size_t n, bool charging, double dt_s)
+/* One whose current is silent may still be where it was: it holds what is held, and lowers nothing more. */
+static void hold_back(struct sharing *sharing, struct limit *limit, const struct pack *const branches[],
+                      bool charging, double dt_s)
 {
-    size_t which = 0;
-    double load = most_loaded(branches, n, charging, &which);
+    struct sharing_hold *hold = charging ? &sharing->charge : &sharing->discharge;
+    size_t which = 0, silent = 0;
+    double load = most_loaded(sharing, branches, false, charging, &which);
+    double silent_load = most_loaded(sharing, branches, true, charging, &silent);
     double ahead = load_ahead(hold, load, dt_s);
-    double now_A = charging ? bank_A(branches, n) : -bank_A(branches, n);
+    double now_A = (charging ? 1 : -1) * bank_A(branches, sharing->branches);
 
     if (ahead > SHARING_LOAD_MOST && limit->value > 0 && now_A > 0)
         hold->factor =
             fmin(hold->factor, fmax(now_A * SHARING_LOAD_MOST / ahead / limit->value, SHARING_LEFT_LEAST));
-    else if (ahead < SHARING_LOAD_RISE && !isnan(now_A))
+    else if (fmax(ahead, silent_load) < SHARING_LOAD_RISE && !isnan(now_A))
         hold->factor = fmin(1, hold->factor + SHARING_RISE * dt_s);
     if (!(hold->factor < 1) || !(limit->value > 0))
         return;
     limit->value *= hold->factor;
     snprintf(limit->reason, sizeof limit->reason, "Held back for pack \"%s\": at %.0f %% of its limit",
-             branches[which]->name, 100 * load);
+             branches[silent_load > load ? silent : which]->name, 100 * fmax(load, silent_load));
 }
 
 void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
                        struct limits *limits)
 {
     dt_s = dt_s > 0 ? fmin(dt_s, DT_MOST_S) : 0;
-    hold_back(&sharing->charge, &limits->charge_current, branches, n, true, dt_s);
-    hold_back(&sharing->discharge, &limits->discharge_current, branches, n, false, dt_s);
+    if (n < sharing->branches)
+        return;
+    hold_back(sharing, &limits->charge_current, branches, true, dt_s);
+    hold_back(sharing, &limits->discharge_current, branches, false, dt_s);
 }
 
 /* ---- rejoining ---- */
@@ -487,14 +569,15 @@ static double cells_of(const struct config *config, const struct pack *pack)
         return config->nr_of_cells_per_battery;
     if (isnan(told) && pack->cells.shown > 0)
         return (double)pack->cells.shown;
-    return isnan(told) ? round(voltage_of(pack) / USUAL_CELL_V) : told;
+    return isnan(told) ? round(pack_likely_voltage_V(pack) / USUAL_CELL_V) : told;
 }
 
 void sharing_stay_near(const struct config *config, const struct pack *const branches[], size_t n,
                        struct limit *charge_voltage)
 {
     for (size_t i = 0; i < n; i++) {
-        double most_V = voltage_of(branches[i]) + SHARING_APART_CELL_V * cells_of(config, branches[i]);
+        double most_V =
+            pack_likely_voltage_V(branches[i]) + SHARING_APART_CELL_V * cells_of(config, branches[i]);
 
         if (!pack_blocks_charge(branches[i]) || !(charge_voltage->value > most_V))
             continue;
@@ -513,15 +596,33 @@ static void cap(struct limit *limit, double most_A, const char *name)
              name);
 }
 
+/* 5 % of the capacity; one that does not tell its own counts as the others do on average. Where none does, 5
+ * % of the limit: NAN. */
+static double rejoin_A(const struct pack *const branches[], size_t n)
+{
+    double sum_Ah = 0;
+    size_t known = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(capacity_of(branches[i])))
+            continue;
+        sum_Ah += capacity_of(branches[i]);
+        known++;
+    }
+    return known > 0 ? SHARING_REJOIN_A_AH * sum_Ah * (double)n / (double)known : NAN;
+}
+
 void sharing_wait_for_rejoining(const struct sharing *sharing, const struct pack *const branches[], size_t n,
                                 struct limits *limits)
 {
-    double capacity_Ah = installed_Ah(branches, n);
+    double most_A = rejoin_A(branches, n);
+    double in_A = pack_now_or_last(most_A, SHARING_REJOIN_PART * limits->charge_current.value);
+    double out_A = pack_now_or_last(most_A, SHARING_REJOIN_PART * limits->discharge_current.value);
 
     for (size_t i = 0; i < n && i < sharing->branches; i++) {
-        if (!sharing->branch[i].rejoining || isnan(capacity_Ah))
+        if (!sharing->branch[i].rejoining)
             continue;
-        cap(&limits->charge_current, SHARING_REJOIN_A_AH * capacity_Ah, branches[i]->name);
-        cap(&limits->discharge_current, SHARING_REJOIN_A_AH * capacity_Ah, branches[i]->name);
+        cap(&limits->charge_current, in_A, branches[i]->name);
+        cap(&limits->discharge_current, out_A, branches[i]->name);
     }
 }

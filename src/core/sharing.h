@@ -26,6 +26,7 @@ enum { SHARING_BRANCHES_MAX = 64, SHARING_STEPS_TO_TRUST = 5, SHARING_STEPS_SURE
     0.1 /* the others are not charged further above one that blocks charging: when it \
            blocks no more, what they are above it drives a current that nobody limits */
 #define SHARING_REJOIN_A_AH 0.05 /* both limits while a pack that was blocked is apart from the others */
+#define SHARING_REJOIN_PART 0.05 /* of themselves, where no pack tells its capacity */
 
 /* Zero-initialised but for sharing_init. */
 struct sharing {
@@ -39,6 +40,10 @@ struct sharing {
         double in_share;   /* of the current of the last minutes; NAN before */
         double out_share;
         double usual_V;          /* above the others while nothing is wrong: its sensor, its cable */
+        double long_V;           /* the same over long, however much it is */
+        double stood_V, stood_s; /* what it is while it rejoins, and for how long it has been that */
+        double silent_s;         /* how long its current has been unknown */
+        bool silent, forgotten;  /* it is since the step before; and has been for LOST_GRACE */
         bool blocked, rejoining; /* it blocked in the last step; and is apart from the others since */
     } branch[SHARING_BRANCHES_MAX];
     size_t branches;
@@ -78,7 +83,8 @@ double sharing_open_part(const struct pack *const branches[], size_t n, bool cha
 
 /* Feedback: while the bank has a current in this direction and a branch is measured above SHARING_LOAD_MOST
  * of its own limit, the bank's limit is what brings it back there, whatever the model said; later it rises
- * slowly. What branches give each other does not follow from a limit of the bank. */
+ * slowly. A branch whose current falls silent holds what is held for LOST_GRACE. What branches give each
+ * other does not follow from a limit of the bank. */
 void sharing_hold_back(struct sharing *sharing, const struct pack *const branches[], size_t n, double dt_s,
                        struct limits *limits);
 
