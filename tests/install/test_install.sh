@@ -17,7 +17,7 @@ leave() {
     trap - EXIT INT TERM
     if [ -n "$svscan" ] && kill -0 "$svscan" 2>/dev/null; then (stop_svscan) || true; fi
     stop_bus
-    [ -z "$mounted" ] || umount "$mounted"
+    [ -z "$mounted" ] || unmount "$mounted"
     rm -rf "$tmp"
     exit $status
 }
@@ -358,8 +358,18 @@ END
 leave_free() {
     [ -z "$mounted" ] || dd if=/dev/null of="$ROOT/data/full" bs=1k seek=$(($(stat -c %s "$ROOT/data/full") / 1024 - $1)) 2>/dev/null
 }
+# Who was just stopped there may still be on the way out.
+unmount() {
+    tries=0
+    until umount "$1" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || { umount "$1"; return 1; }
+        sleep 0.1
+    done
+}
+
 umount_data() {
-    [ -z "$mounted" ] || umount "$mounted"
+    [ -z "$mounted" ] || unmount "$mounted"
     mounted=
 }
 
