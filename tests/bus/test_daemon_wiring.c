@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "harness.h"
-#include "shim/world.h"
 
 /* Packs of 4 cells: voltage, charge left of 100 Ah, the first and the last cell. */
 static void add_pack(struct harness *h, const char *name, int instance, double voltage_V, int left_Ah,
@@ -141,41 +140,6 @@ static void a_pack_under_two_names_is_said_and_its_string_stays_open(void **stat
     assert_int_equal(harness_log_count(h, "are one pack"), 1);
 }
 
-/* Both packs at once, and so long that it is steady. */
-static void carry(struct harness *h, struct world *world, const char *a, const char *b)
-{
-    harness_pack_set(h, "A", a);
-    harness_pack_set(h, "B", b);
-    for (int i = 0; i < 2; i++) {
-        harness_watch(h, 1.2); /* a tick */
-        world->monotonic_s += 10;
-    }
-    harness_watch(h, 1.2);
-}
-
-/* 0.4 V by 40 A and by 20 A, at 53 V: each uncertain by 10 mV over the step, and by a tenth of itself. */
-static void a_step_of_the_current_shows_the_resistance_of_each_pack_and_its_share(void **state)
-{
-    struct harness *h = *state;
-    struct world *world;
-
-    harness_pack_add(h, "A", "'/DeviceInstance': 1, '/InstalledCapacity': 280, '/Dc/0/Voltage': 53.0");
-    harness_pack_add(h, "B", "'/DeviceInstance': 2, '/InstalledCapacity': 100, '/Dc/0/Voltage': 53.0");
-    world = harness_daemon_start_in_world(h, "");
-    harness_await_aggregate(h);
-    harness_await_exactly(h, "/Battery/1/Share", 74); /* 280 of 380 Ah */
-    harness_await_exactly(h, "/Battery/2/Share", 26);
-    assert_false(harness_has(h, "/Battery/1/Resistance"));
-    carry(h, world, "'/Soc': 51", "'/Soc': 51");
-    carry(h, world, "'/Dc/0/Current': 40.0, '/Dc/0/Voltage': 53.4",
-          "'/Dc/0/Current': 20.0, '/Dc/0/Voltage': 53.4");
-    harness_await_exactly(h, "/Battery/1/Resistance", 10);
-    harness_await_exactly(h, "/Battery/2/Resistance", 20);
-    harness_await_exactly(h, "/Battery/1/ResistanceDeviation", 1);
-    harness_await_exactly(h, "/Battery/2/ResistanceDeviation", 2.1); /* 0.5 and 2 mOhm */
-    assert_string_equal(harness_text(h, "/Battery/1/Resistance"), "10.0mOhm");
-}
-
 static void strings_of_unequal_cells_are_not_charged(void **state)
 {
     struct harness *h = *state;
@@ -227,7 +191,6 @@ int main(void)
         harness_test(a_pack_that_is_named_and_never_came_is_missed),
         harness_test(a_name_that_is_nobody_s_is_said_once_with_who_was_meant),
         harness_test(a_pack_under_two_names_is_said_and_its_string_stays_open),
-        harness_test(a_step_of_the_current_shows_the_resistance_of_each_pack_and_its_share),
         harness_test(strings_of_unequal_cells_are_not_charged),
         harness_test(a_name_in_bank_that_no_pack_has_is_told_with_those_that_are_here),
         harness_test(with_own_limits_the_target_is_that_of_all_cells_of_a_string),

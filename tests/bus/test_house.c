@@ -199,6 +199,43 @@ static void a_clock_that_is_set_back_by_20_years_loses_no_cycle_and_moves_no_cha
     expect_untouched_by(*state, -TWENTY_YEARS_S);
 }
 
+/* ---- what takes its time ---- */
+
+/* Both packs at once, and so long that it is steady. */
+static void carry(struct harness *h, struct world *world, const char *a, const char *b)
+{
+    harness_pack_set(h, "A", a);
+    harness_pack_set(h, "B", b);
+    for (int i = 0; i < 2; i++) {
+        harness_watch(h, 1.2); /* a tick */
+        world->monotonic_s += 10;
+    }
+    harness_watch(h, 1.2);
+}
+
+/* 0.4 V by 40 A and by 20 A, at 53 V: each uncertain by 10 mV over the step, and by a tenth of itself. */
+static void a_step_of_the_current_shows_the_resistance_of_each_pack_and_its_share(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    harness_pack_add(h, "A", "'/DeviceInstance': 1, '/InstalledCapacity': 280, '/Dc/0/Voltage': 53.0");
+    harness_pack_add(h, "B", "'/DeviceInstance': 2, '/InstalledCapacity': 100, '/Dc/0/Voltage': 53.0");
+    world = harness_daemon_start_in_world(h, "");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Battery/1/Share", 74); /* 280 of 380 Ah */
+    harness_await_exactly(h, "/Battery/2/Share", 26);
+    assert_false(harness_has(h, "/Battery/1/Resistance"));
+    carry(h, world, "'/Soc': 51", "'/Soc': 51");
+    carry(h, world, "'/Dc/0/Current': 40.0, '/Dc/0/Voltage': 53.4",
+          "'/Dc/0/Current': 20.0, '/Dc/0/Voltage': 53.4");
+    harness_await_exactly(h, "/Battery/1/Resistance", 10);
+    harness_await_exactly(h, "/Battery/2/Resistance", 20);
+    harness_await_exactly(h, "/Battery/1/ResistanceDeviation", 1);
+    harness_await_exactly(h, "/Battery/2/ResistanceDeviation", 2.1); /* 0.5 and 2 mOhm */
+    assert_string_equal(harness_text(h, "/Battery/1/Resistance"), "10.0mOhm");
+}
+
 /* ---- the disk ---- */
 
 /* 0.1 Ah a second and a step of 0.01 Ah: it saves at every tick. */
@@ -325,6 +362,7 @@ static void on_sigterm_all_is_saved_before_the_name_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        harness_test(a_step_of_the_current_shows_the_resistance_of_each_pack_and_its_share),
         harness_test(when_the_bus_restarts_all_that_was_counted_and_owed_is_still_there),
         harness_test(killed_while_feed_in_is_held_off_it_counts_the_time_before_and_between),
         harness_test(killed_and_away_for_longer_than_the_hold_it_pays_at_once),
