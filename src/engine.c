@@ -401,7 +401,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
     in.incomplete_count = devices_incomplete(&engine->devices, incomplete, OUTPUTS_PACKS_MAX);
     in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
     in.packs_implausible = devices_implausible(&engine->devices);
-    in.packs_incomplete = report_incomplete(&engine->devices, now_s);
+    in.packs_incomplete = report_incomplete(&engine->devices, engine->aggregate.bank.voltage_V, now_s);
     in.cannot_save = engine->cannot_save;
     in.packs_missing = roster_missing(&engine->roster);
     if (in.packs_missing > 0)

@@ -180,20 +180,21 @@ void report_shunts(struct devices *devices, double now_s)
     }
 }
 
-static bool is_incomplete(const struct device *device)
+static bool is_incomplete(const struct device *device, double bank_V)
 {
     return device->device_class == CLASS_BATTERY && device->role == ROLE_PACK && device->scanned &&
-           !device->member && !device->stale && device->waits_for;
+           !device->member && !device->stale && device->waits_for &&
+           !pack_is_elsewhere(&device->pack, bank_V);
 }
 
-size_t report_incomplete(struct devices *devices, double now_s)
+size_t report_incomplete(struct devices *devices, double bank_V, double now_s)
 {
     size_t said = 0;
 
     for (size_t i = 0; i < devices->count; i++) {
         struct device *device = devices->device[i];
 
-        if (!is_incomplete(device)) {
+        if (!is_incomplete(device, bank_V)) {
             device->incomplete_s = NAN;
             device->incomplete_said = false;
             continue;

@@ -26,7 +26,7 @@ void report_unmatched(struct report_unmatched *report, const struct devices *dev
 
 /* A pack that is here, lacks something and is not led by: said once, after REPORT_INCOMPLETE_S. How many
  * there are of which it was said. Call it in each step. */
-size_t report_incomplete(struct devices *devices, double now_s);
+size_t report_incomplete(struct devices *devices, double bank_V, double now_s);
 
 /* A pack's shunt cannot be read, or can be read again. Call it once a second. */
 void report_shunts(struct devices *devices, double now_s);

@@ -257,6 +257,122 @@ static void no_limit_rises_because_a_second_pack_went(void **state)
     assert_near(bench->out.limits.charge_current.value, 300, 1e-9);
 }
 
+/* A is away for good. B's driver restarts while the bank floats, and comes back: what CVL was before B went
+ * is what it is then. */
+static void what_capped_cvl_for_a_pack_is_over_when_that_one_is_back(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *b_and_c[] = {&bench->pack[1], &bench->pack[2]}, *c[] = {&bench->pack[2]};
+
+    bench->in.pack_count = 3;
+    step(bench, 0);
+    bench->in.packs = b_and_c;
+    bench->in.pack_count = 2;
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    bench->pack[1].reading.charge_voltage_max_V = bench->pack[2].reading.charge_voltage_max_V = 53.6;
+    pack_remember(&bench->pack[1]);
+    pack_remember(&bench->pack[2]);
+    step(bench, 2);
+    bench->in.packs = c;
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 2;
+    step(bench, 3);
+    bench->pack[2].reading.charge_voltage_max_V = 55.2;
+    pack_remember(&bench->pack[2]);
+    step(bench, 4);
+    assert_near(bench->out.limits.charge_voltage.value, 53.6, 1e-9);
+    bench->in.packs = b_and_c;
+    bench->in.pack_count = 2;
+    bench->in.packs_missing = 1;
+    step(bench, 50);
+    assert_near(bench->out.limits.charge_voltage.value, 53.6, 1e-9); /* B says so */
+    bench->pack[1].reading.charge_voltage_max_V = 55.2;
+    pack_remember(&bench->pack[1]);
+    step(bench, 51);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+/* BANK names one more after a reload: nobody went. */
+static void the_currents_of_a_moment_cap_for_the_grace_only_when_nobody_went_either(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.lost_grace_s = 10;
+    bench->pack[0].reading.current_A = bench->pack[1].reading.current_A = 1;
+    pack_remember(&bench->pack[1]);
+    bench->pack[0].reading.charge_current_max_A = 4;
+    pack_remember(&bench->pack[0]);
+    step(bench, 0);
+    bench->in.packs_missing = 1;
+    step(bench, 1);
+    bench->pack[0].reading.charge_current_max_A = 100;
+    pack_remember(&bench->pack[0]);
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_current.value, 8, 1e-9);
+    for (int second = 3; second < 20; second++)
+        step(bench, second);
+    assert_near(bench->out.limits.charge_current.value, 200, 1e-9);
+}
+
+/* C is starting, and blocks until its BMS has looked around; in that moment B goes. */
+static void what_an_incomplete_pack_lowers_is_over_when_it_is(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[] = {&bench->pack[2]};
+
+    bench->pack[2].reading.soc_pct = NAN;
+    bench->pack[2].reading.allow_charge = bench->pack[2].reading.allow_discharge = 0;
+    pack_remember(&bench->pack[2]);
+    step(bench, 0);
+    bench->in.incomplete = incomplete;
+    bench->in.incomplete_count = 1;
+    step(bench, 1);
+    assert_true(bench->out.limits.charge_current.value == 0 &&
+                bench->out.limits.discharge_current.value == 0);
+    bench->in.pack_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, 2);
+    assert_true(bench->out.limits.discharge_current.value == 0);
+    bench->in.incomplete_count = 0;
+    step(bench, 3);
+    assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+}
+
+static void an_incomplete_pack_that_is_a_string_by_itself_lowers_limits(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[] = {&bench->pack[2]};
+    struct shape *shape = &bench->config.shape;
+
+    *shape = (struct shape){.packs = 3, .strings = 2};
+    strcpy(shape->pack[0], "A");
+    strcpy(shape->pack[1], "B");
+    strcpy(shape->pack[2], "C");
+    shape->string[0].first = 0;
+    shape->string[0].count = 2;
+    shape->string[1].first = 2;
+    shape->string[1].count = 1;
+    for (int i = 0; i < 2; i++) { /* two of half the voltage */
+        bench->pack[i].reading.voltage_V = 26.5;
+        bench->pack[i].reading.cells_in_series = 8;
+        bench->pack[i].reading.charge_voltage_max_V = 27.6;
+        pack_remember(&bench->pack[i]);
+    }
+    bench->pack[2].reading.soc_pct = NAN;
+    bench->pack[2].reading.voltage_V = 53;
+    bench->pack[2].reading.allow_charge = 0;
+    bench->pack[2].reading.charge_voltage_max_V = 53.5;
+    pack_remember(&bench->pack[2]);
+    bench->in.incomplete = incomplete;
+    bench->in.incomplete_count = 1;
+    bench->in.packs_missing = 1;
+    step(bench, 0);
+    assert_near(bench->out.limits.charge_voltage.value, 53.5, 1e-9);
+    assert_true(bench->out.limits.charge_current.value == 0 && bench->out.limits.charge_blocked);
+}
+
 static void lose_the_first(struct bench *bench)
 {
     bench->packs[0] = &bench->pack[1];
@@ -1094,6 +1210,10 @@ int main(void)
         TEST(a_nan_current_never_poisons_the_counter),
         TEST(no_limit_rises_because_a_pack_went),
         TEST(no_limit_rises_because_a_second_pack_went),
+        TEST(what_capped_cvl_for_a_pack_is_over_when_that_one_is_back),
+        TEST(the_currents_of_a_moment_cap_for_the_grace_only_when_nobody_went_either),
+        TEST(what_an_incomplete_pack_lowers_is_over_when_it_is),
+        TEST(an_incomplete_pack_that_is_a_string_by_itself_lowers_limits),
         TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),
         TEST(pack_lost_hold_waits_for_the_grace_and_stop_does_not),
         TEST(nobody_balances_a_bank_of_which_a_pack_is_not_seen),

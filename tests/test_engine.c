@@ -369,12 +369,32 @@ static void what_an_incomplete_pack_shows_lowers_limits(void **state)
     set_of(bench, b, "/Io/AllowToDischarge", 0);
     step_at(bench, 12);
     assert_near(limits->discharge_current.value, 0, 0);
-    set_of(bench, b, "/Info/MaxChargeVoltage", 14.2); /* of another battery: this is no pack of 48 V */
-    step_at(bench, 13);
-    assert_near(limits->charge_voltage.value, 55.2, 1e-9);
     engine_gone(&bench->engine, b);
     step_at(bench, 14);
     assert_near(limits->charge_current.value, 100, 1e-9);
+    assert_near(limits->discharge_current.value, 120, 1e-9);
+}
+
+/* It starts an engine, is full, and never shows all: for ever. 24 V is more than half of 48. */
+static void a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm(void **state)
+{
+    struct bench *bench = *state;
+    const struct aggregate *out = &bench->engine.aggregate;
+    struct device *b = arrive_incomplete(bench);
+
+    set_of(bench, b, "/Io/AllowToCharge", 0);
+    set_of(bench, b, "/Info/MaxChargeVoltage", 28.8);
+    for (int second = 10; second < 100; second++)
+        step_at(bench, second);
+    assert_near(out->limits.charge_voltage.value, 55.2, 1e-9); /* its CVL is no CVL of 53 V */
+    set_of(bench, b, "/Info/MaxChargeVoltage", NAN);
+    set_of(bench, b, "/Dc/0/Voltage", 26.5);
+    for (int second = 100; second < 200; second++)
+        step_at(bench, second);
+    assert_near(out->limits.charge_voltage.value, 55.2, 1e-9);
+    assert_near(out->limits.charge_current.value, 100, 1e-9);
+    assert_false(out->limits.charge_blocked);
+    assert_false(out->bank.alarm[ALARM_BMS_CABLE] > 0);
 }
 
 static void with_our_own_limits_the_cells_of_an_incomplete_pack_count(void **state)
@@ -418,6 +438,7 @@ int main(void)
         TEST(two_packs_of_one_name_are_not_two_of_bank),
         TEST(with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it),
         TEST(what_an_incomplete_pack_shows_lowers_limits),
+        TEST(a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm),
         TEST(with_our_own_limits_the_cells_of_an_incomplete_pack_count),
     };
 

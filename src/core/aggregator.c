@@ -37,8 +37,8 @@ void aggregator_init(struct aggregator *aggregator, double charge_Ah, double cap
     if (!isnan(charge_Ah))
         aggregator->charge.capacity_Ah = aggregator->counted_Ah = capacity_Ah;
     aggregator->saved_charge_Ah = charge_Ah;
-    aggregator->low_voltage_V = aggregator->left_s = NAN;
-    aggregator->last.charge_voltage.value = NAN;
+    aggregator->low_voltage_V = NAN;
+    missing_init(&aggregator->missing);
 }
 
 bool pack_is_complete(const struct config *config, const struct pack_reading *reading, const char **missing)
@@ -310,148 +310,6 @@ static void count_work(struct aggregator *aggregator, const struct config *confi
     fill_history(aggregator, in, out);
 }
 
-/* Capacity and SoC are still those of the whole bank: a plug that was out for a minute is no smaller bank. */
-static void keep_lost_part(const struct lost_packs *lost, struct bank *bank)
-{
-    double installed_Ah = bank->capacity_installed_Ah + lost->installed_Ah;
-    double remaining_Ah = fmin(fmax(lost->remaining_Ah, 0), lost->installed_Ah);
-
-    if (!(lost->installed_Ah > 0) || isnan(installed_Ah))
-        return;
-    bank->soc_pct = (bank->soc_pct * bank->capacity_installed_Ah + 100 * remaining_Ah) / installed_Ah;
-    if (bank->soc_pct > 100)
-        bank->soc_pct = 100; /* by the last bit of a sum */
-    bank->capacity_installed_Ah = installed_Ah;
-    bank->capacity_Ah += remaining_Ah;
-    bank->consumed_Ah += remaining_Ah - lost->installed_Ah;
-}
-
-static void cap_limit(struct limit *limit, const struct limit *whole)
-{
-    if (!(limit->value > whole->value))
-        return;
-    limit->value = whole->value;
-    snprintf(limit->reason, sizeof limit->reason, "Not raised");
-}
-
-static void add_missing(struct limit *limit, const struct lost_packs *lost, size_t missing)
-{
-    size_t used = strlen(limit->reason);
-
-    if (missing == 1)
-        snprintf(limit->reason + used, sizeof limit->reason - used, "; \"%.40s\" is lost", lost->name);
-    else
-        snprintf(limit->reason + used, sizeof limit->reason - used, "; %zu packs are lost", missing);
-}
-
-static void stop_for(struct limit *limit, const struct lost_packs *lost, const char *setting)
-{
-    limit->value = 0;
-    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\" is lost (PACK_LOST = %s)", lost->name,
-             setting);
-}
-
-/* What the user chose for a bank of which a pack is lost; each limit says so. True when it stops the bank. */
-static bool obey_pack_lost(const struct config *config, const struct aggregator_input *in,
-                           struct limits *limits)
-{
-    bool stop = config->pack_lost == PACK_LOST_STOP;
-    bool held = config->pack_lost == PACK_LOST_HOLD && in->lost.longest_s >= config->lost_grace_s;
-
-    if (in->packs_missing == 0)
-        return false;
-    add_missing(&limits->charge_voltage, &in->lost, in->packs_missing);
-    add_missing(&limits->charge_current, &in->lost, in->packs_missing);
-    add_missing(&limits->discharge_current, &in->lost, in->packs_missing);
-    if (!stop && !held)
-        return false;
-    stop_for(&limits->charge_current, &in->lost, stop ? "stop" : "hold");
-    stop_for(&limits->discharge_current, &in->lost, stop ? "stop" : "hold");
-    return true;
-}
-
-static void lower_to(struct limit *cap, const struct limit *limit)
-{
-    if (limit->value < cap->value)
-        *cap = *limit;
-}
-
-/* The bank without one of its packs must not be driven harder than the whole one was, nor harder than it was
- * with fewer missing: a pack that blocks and goes while another is away would free the rest. The currents are
- * so for LOST_GRACE: they were those of one instant, and those that are there know by then what they can. */
-static void never_raise_while_missing(struct aggregator *aggregator, const struct config *config,
-                                      const struct aggregator_input *in, struct limits *limits)
-{
-    struct limits *whole = &aggregator->whole;
-    struct limit before = aggregator->last.charge_voltage;
-
-    if (aggregator->left && !aggregator->was_whole) {
-        *whole = aggregator->last; /* so it was as nearly whole as it ever has been */
-        aggregator->was_whole = true;
-    }
-    if (aggregator->left) {
-        lower_to(&whole->charge_voltage, &aggregator->last.charge_voltage);
-        lower_to(&whole->charge_current, &aggregator->last.charge_current);
-        lower_to(&whole->discharge_current, &aggregator->last.discharge_current);
-        aggregator->left_s = in->time_s;
-    }
-    aggregator->left = false;
-    if (in->packs_missing == 0) {
-        *whole = *limits;
-        aggregator->was_whole = true;
-    } else if (aggregator->was_whole) {
-        cap_limit(&limits->charge_voltage, &whole->charge_voltage);
-        if (in->time_s - aggregator->left_s >= config->lost_grace_s) {
-            whole->charge_current = limits->charge_current;
-            whole->discharge_current = limits->discharge_current;
-        }
-        cap_limit(&limits->charge_current, &whole->charge_current);
-        cap_limit(&limits->discharge_current, &whole->discharge_current);
-    }
-    aggregator->last = *limits;
-    if (isnan(limits->charge_voltage.value))
-        aggregator->last.charge_voltage = before;
-}
-
-/* All packs are gone: limits of 0 as numbers, for invalid ones would unleash the chargers; the last CVL
- * stands, for without it Venus sees no BMS at all. */
-static void retreat(const struct aggregator *aggregator, struct limits *limits)
-{
-    static const char reason[] = "No pack is on the bus";
-
-    limits->charge_voltage.value = aggregator->last.charge_voltage.value;
-    limits->charge_current.value = 0;
-    limits->discharge_current.value = 0;
-    limits->charge_blocked = limits->discharge_blocked = false;
-    snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "%s", reason);
-    snprintf(limits->charge_current.reason, LIMIT_REASON_MAX, "%s", reason);
-    snprintf(limits->discharge_current.reason, LIMIT_REASON_MAX, "%s", reason);
-}
-
-static bool is_without_current(struct limit *limit)
-{
-    bool unknown = isnan(limit->value);
-
-    if (unknown)
-        snprintf(limit->reason, sizeof limit->reason, "Unknown");
-    limit->value = unknown ? 0 : fmax(limit->value, 0);
-    return unknown;
-}
-
-/* The net under all of the above: Venus takes an invalid limit for none at all. */
-static bool is_without_limit(const struct aggregator *aggregator, struct limits *limits)
-{
-    bool no_voltage = isnan(limits->charge_voltage.value);
-    bool no_charge = is_without_current(&limits->charge_current);
-    bool no_discharge = is_without_current(&limits->discharge_current);
-
-    if (no_voltage) {
-        limits->charge_voltage.value = aggregator->last.charge_voltage.value;
-        snprintf(limits->charge_voltage.reason, LIMIT_REASON_MAX, "Unknown: the last one stands");
-    }
-    return no_voltage || no_charge || no_discharge;
-}
-
 /* ---- branches: packs, or strings of them, in parallel ---- */
 
 struct branches {
@@ -610,23 +468,34 @@ static void look_at_cells_of(const struct config *config, const struct pack *pac
                   "its lowest cell");
 }
 
+/* In a string of several it is one that is missing. */
+static bool is_in_string(const struct shape *shape, const struct pack *pack)
+{
+    int place = shape->strings > 0 ? aggregator_place(shape, pack) : -1;
+
+    for (size_t s = 0; s < shape->strings; s++) {
+        if (place >= (int)shape->string[s].first &&
+            place < (int)(shape->string[s].first + shape->string[s].count))
+            return shape->string[s].count > 1;
+    }
+    return shape->strings > 0;
+}
+
 /* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does
- * show counts where that lowers a limit. Not in strings: there it is one that is missing. A CVL under half of
- * the voltage is of another battery, one that starts an engine. */
+ * show counts where that lowers a limit, as long as it does. */
 static void obey_incomplete(const struct config *config, const struct aggregator_input *in,
                             struct aggregate *out)
 {
     bool stops = config->blocked_pack == BLOCKED_PACK_STOP;
     struct limits *limits = &out->limits;
 
-    if (config->shape.packs > config->shape.strings)
-        return;
     for (size_t i = 0; i < in->incomplete_count; i++) {
         const struct pack *pack = in->incomplete[i];
-        double voltage_V = pack->last.charge_voltage_max_V;
 
-        if (!(voltage_V < out->bank.voltage_V / 2))
-            lower_for(&limits->charge_voltage, voltage_V, pack, "its CVL");
+        if (isnan(pack->last.voltage_V) || isnan(out->bank.voltage_V) ||
+            pack_is_elsewhere(pack, out->bank.voltage_V) || is_in_string(&config->shape, pack))
+            continue;
+        lower_for(&limits->charge_voltage, pack->last.charge_voltage_max_V, pack, "its CVL");
         if (stops && pack_blocks_charge(pack))
             lower_for(&limits->charge_current, 0, pack, "it blocks charging");
         if (stops && pack_blocks_discharge(pack))
@@ -683,10 +552,10 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
 
     memset(&out->control, 0, sizeof out->control);
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
-    aggregator->left = aggregator->left || aggregator->sharing.left;
+    aggregator->missing.left = aggregator->missing.left || aggregator->sharing.left;
     out->limit_unknown = false;
     if (branches->count == 0) {
-        retreat(aggregator, &out->limits);
+        missing_retreat(&aggregator->missing, &out->limits);
         out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
         return;
     }
@@ -704,12 +573,13 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         stop_for_unequal(&out->limits.charge_current, branches);
         stop_for_unequal(&out->limits.discharge_current, branches);
     }
-    obey_incomplete(config, in, out);
     if (out->limits.charge_voltage.value < 0) /* of cells at 0 V beside one that peaks */
         out->limits.charge_voltage.value = 0;
-    never_raise_while_missing(aggregator, config, in, &out->limits);
-    out->limit_unknown = is_without_limit(aggregator, &out->limits);
-    stops = obey_pack_lost(config, in, &out->limits) || is_unequal(branches);
+    missing_never_raise(&aggregator->missing, in->packs_missing, in->time_s, config->lost_grace_s,
+                        &out->limits);
+    obey_incomplete(config, in, out);
+    out->limit_unknown = missing_catch(&aggregator->missing, &out->limits);
+    stops = missing_obey(config, &in->lost, in->packs_missing, &out->limits) || is_unequal(branches);
     out->limits.stopped = is_stopped(aggregator, stops, in);
 }
 
@@ -824,7 +694,7 @@ void aggregator_step(struct aggregator *aggregator, const struct config *config,
         allow_by_those_that_do(&branches, &out->bank);
     keep_low_voltage(aggregator, config, &out->bank);
     if (in->packs_missing > 0)
-        keep_lost_part(&in->lost, &out->bank);
+        missing_keep_part(&in->lost, &out->bank);
     bank_current(config, &out->bank, in->sources, in->source_count, &out->current);
     out->packs_online = (double)in->pack_count;
     out->packs_missing = (double)in->packs_missing;

@@ -14,6 +14,7 @@
 #include "core/current.h"
 #include "core/feed_in.h"
 #include "core/limits.h"
+#include "core/missing.h"
 #include "core/resistance.h"
 #include "core/series.h"
 #include "core/sharing.h"
@@ -25,16 +26,6 @@ enum {
     AGGREGATOR_LOST_RELEASE_S = 60, /* all packs gone: how long limits of 0 stand before the name goes */
     AGGREGATOR_STOPPED_S = 5,       /* limits of 0 for so long are no blink of the bus */
     AGGREGATOR_HISTORIES = 10, /* what of /History is the packs' own where they know, and ours where not */
-};
-
-/* What is known of the packs that are missing. All 0: nobody is. */
-struct lost_packs {
-    double longest_s;            /* how long the first of them has been away */
-    char name[READING_TEXT_MAX]; /* of that one */
-    double installed_Ah;         /* sums over those away for less than LOST_GRACE, as they last said; of
-                                    those who never said, nothing */
-    double remaining_Ah;
-    double ever_installed_Ah; /* of all that are away, for however long; NAN or 0 = one never told it */
 };
 
 /* A snapshot of the world. */
@@ -97,15 +88,11 @@ struct aggregator {
     double saved_charge_Ah; /* as last reported by aggregator_charge_due, NAN before */
     struct sharing sharing;
     struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
-    struct limits whole; /* the limits when the bank was last whole: no limit rises while one is missing */
-    bool was_whole;
-    struct limits last;    /* those of the last step with a pack; the voltage as it was known last */
-    bool left;             /* somebody did since */
-    double left_s;         /* when somebody did; NAN = nobody yet */
-    size_t packs_before;   /* in the last step */
-    double packs_change_s; /* when their number changed */
-    double low_voltage_V;  /* as last shown */
-    size_t strings;        /* of the following, those that are begun */
+    struct missing missing;
+    size_t packs_before;                     /* in the last step */
+    double packs_change_s;                   /* when their number changed */
+    double low_voltage_V;                    /* as last shown */
+    size_t strings;                          /* of the following, those that are begun */
     struct series string[SHAPE_STRINGS_MAX]; /* as BANK has them; last: most banks have none */
 };
 

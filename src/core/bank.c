@@ -288,6 +288,17 @@ void pack_remember(struct pack *pack)
     mend_sum(pack);
 }
 
+#define AT_BANK 0.15      /* so far apart two voltages of one bus bar are shown, at the most */
+#define AT_BANK_LIMIT 0.8 /* no CVL of a pack is so far below the voltage that it has */
+
+bool pack_is_elsewhere(const struct pack *pack, double bank_V)
+{
+    double voltage_V = pack_now_or_last(pack->reading.voltage_V, pack->last.voltage_V);
+
+    return fabs(voltage_V - bank_V) > AT_BANK * bank_V ||
+           pack->last.charge_voltage_max_V < AT_BANK_LIMIT * bank_V;
+}
+
 bool pack_blocks_charge(const struct pack *pack)
 {
     return pack_now_or_last(pack->reading.allow_charge, pack->last.allow_charge) == 0;

@@ -136,6 +136,10 @@ double pack_remaining_Ah(const struct pack_reading *reading);
 bool pack_blocks_charge(const struct pack *pack);
 bool pack_blocks_discharge(const struct pack *pack);
 
+/* True when it cannot hang on the bus bar of a bank with this voltage: its own is far from it, or its CVL far
+ * below. A battery that starts an engine is none of the bank's. */
+bool pack_is_elsewhere(const struct pack *pack, double bank_V);
+
 /* What is known now, else what was known last. */
 double pack_now_or_last(double now, double last);
 
