@@ -1109,6 +1109,58 @@ static void a_service_that_is_silent_is_asked_one_question_at_a_time(void **stat
     assert_true(isnan(service->heard_s));
 }
 
+static void time_is_up(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static bool is_true(void *ctx)
+{
+    return *(bool *)ctx;
+}
+
+static void let_pass(struct fixture *fixture, unsigned time_ms)
+{
+    static uv_timer_t timer; /* outlives its close callback */
+    bool passed = false;
+
+    uv_timer_init(&fixture->loop, &timer);
+    timer.data = &passed;
+    uv_update_time(&fixture->loop);
+    uv_timer_start(&timer, time_is_up, time_ms, 0);
+    await(&fixture->loop, is_true, &passed, "time to pass");
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+}
+
+/* The bus counts what is not answered, and at 128 refuses every call of ours. */
+static void a_service_that_never_answers_is_asked_four_times_until_it_is_heard(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_ITEMS);
+    struct monitor_service *service;
+
+    monitor_open(fixture);
+    battery_scanned(fixture);
+    peer->answers = ANSWERS_NOTHING;
+    peer->calls = 0;
+    service = monitor_find(fixture->monitor, BATTERY);
+    for (int i = 0; i < 8; i++) { /* four, of 3, 3, 6 s and no end */
+        monitor_ask(fixture->monitor, service, NULL);
+        let_pass(fixture, BUS_CALL_TIMEOUT_MS + 50);
+    }
+    fence(fixture, peer);
+    fence(fixture, peer);
+    assert_int_equal(peer->calls, 4);
+    peer_items_changed(peer, 53, NULL); /* it lives, and has lost the question */
+    fence(fixture, peer);
+    monitor_ask(fixture->monitor, service, NULL);
+    monitor_ask(fixture->monitor, service, NULL);
+    fence(fixture, peer);
+    fence(fixture, peer);
+    assert_int_equal(peer->calls, 5);
+}
+
 struct written {
     bool answered;
     dbus_int32_t result;
@@ -1421,6 +1473,7 @@ int main(void)
         TEST(any_answer_is_a_sign_of_life),
         TEST(what_it_answers_for_a_wanted_path_is_a_value),
         TEST(a_service_that_is_silent_is_asked_one_question_at_a_time),
+        TEST(a_service_that_never_answers_is_asked_four_times_until_it_is_heard),
         TEST(a_value_is_written_as_the_type_that_is_asked_for),
         TEST(a_malformed_path_is_never_written),
         TEST(a_value_may_have_any_type),
