@@ -15,11 +15,12 @@
 #define FEED_IN "/Settings/CGwacs/OvervoltageFeedIn"
 #define NOON_S 1794916800L /* 2026-11-17 12:00 UTC */
 
-enum { SAID_MAX = 1 << 20, DEADLINE_MS = 20000 };
+enum { SAID_MAX = 1 << 20, TO_SAY_MAX = 1 << 15, DEADLINE_MS = 60000 };
 
 struct replayed {
     pid_t pid;
     int to, from; /* its stdin and stdout */
+    char to_say[TO_SAY_MAX];
     char said[SAID_MAX];
     size_t length;
     char settings[64];
@@ -69,9 +70,20 @@ static void run(struct replayed *replayed, const char *settings)
     replayed->from = out[0];
 }
 
+/* Kept until somebody listens, and then said at once: between two writes a slow machine makes a pause, and
+ * who pauses is answered. */
 static void say(struct replayed *replayed, const char *text)
 {
-    assert_int_equal(write(replayed->to, text, strlen(text)), (ssize_t)strlen(text));
+    assert_true(strlen(replayed->to_say) + strlen(text) < sizeof replayed->to_say);
+    strcat(replayed->to_say, text);
+}
+
+static void say_what_is_kept(struct replayed *replayed)
+{
+    ssize_t length = (ssize_t)strlen(replayed->to_say);
+
+    assert_int_equal(write(replayed->to, replayed->to_say, (size_t)length), length);
+    replayed->to_say[0] = '\0';
 }
 
 static void hear(struct replayed *replayed)
@@ -92,6 +104,7 @@ static void hear(struct replayed *replayed)
 /* Waits until it has said this line. */
 static void await(struct replayed *replayed, const char *line)
 {
+    say_what_is_kept(replayed);
     while (!strstr(replayed->said, line)) {
         if (replayed->from < 0)
             fail_msg("replay ended without saying %s, after:\n%s", line, replayed->said);
@@ -103,6 +116,7 @@ static int finish(struct replayed *replayed)
 {
     int status;
 
+    say_what_is_kept(replayed);
     close(replayed->to);
     while (replayed->from >= 0)
         hear(replayed);

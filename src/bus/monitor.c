@@ -27,6 +27,8 @@ struct service {
     uint64_t retry_ms;
     bool silent;              /* the client knows */
     bool asked;               /* for a sign of life, no answer yet */
+    double asked_s;           /* when, the last time */
+    int unanswered;           /* questions since it was heard */
     int asked_for;            /* the index of that path, PATHS_NONE = it is not a wanted one */
     const char *name, *owner; /* in texts */
     char texts[];
@@ -81,8 +83,8 @@ static void query_answered(void *ctx, DBusMessage *reply)
 }
 
 /* Sends call (and drops it). name is kept for the answer, may be NULL. False when out of memory. */
-static bool query_send(struct monitor *monitor, struct service *service, DBusMessage *call, const char *name,
-                       void (*answered)(struct query *query, DBusMessage *reply))
+static bool query_send(struct monitor *monitor, struct service *service, DBusMessage *call, int timeout_ms,
+                       const char *name, void (*answered)(struct query *query, DBusMessage *reply))
 {
     struct query *query = call ? calloc(1, sizeof *query) : NULL;
 
@@ -93,7 +95,7 @@ static bool query_send(struct monitor *monitor, struct service *service, DBusMes
         snprintf(query->name, sizeof query->name, "%s", name ? name : "");
         query->next = monitor->queries;
         monitor->queries = query;
-        bus_call_patient(monitor->bus, call, 0, query_answered, query);
+        bus_call_patient(monitor->bus, call, timeout_ms, query_answered, query);
     }
     if (call)
         dbus_message_unref(call);
@@ -297,7 +299,10 @@ static void service_scan(struct service *service)
         service, service_heard, service_value, service_scanned, service_unanswered,
     };
 
-    service->scan = scan_new(service->monitor->bus, service->owner, service->seen.paths, &client);
+    /* Who has not answered so often is waited for: see is_question_open. */
+    int timeout_ms = service->retry_ms == MONITOR_RETRY_MAX_MS ? DBUS_TIMEOUT_INFINITE : 0;
+
+    service->scan = scan_new(service->monitor->bus, service->owner, service->seen.paths, timeout_ms, &client);
     if (service->scan)
         scan_start(service->scan);
     else
@@ -399,7 +404,7 @@ static void owner_ask(struct monitor *monitor, const char *name)
         dbus_message_unref(call);
         call = NULL;
     }
-    if (!query_send(monitor, NULL, call, name, owner_answered))
+    if (!query_send(monitor, NULL, call, 0, name, owner_answered))
         names_ask_later(monitor);
 }
 
@@ -427,7 +432,7 @@ static void names_ask(uv_timer_t *timer)
 {
     struct monitor *monitor = timer->data;
 
-    if (!query_send(monitor, NULL, bus_method("ListNames"), NULL, names_answered))
+    if (!query_send(monitor, NULL, bus_method("ListNames"), 0, NULL, names_answered))
         names_ask_later(monitor);
 }
 
@@ -476,19 +481,41 @@ static void life_answered(struct query *query, DBusMessage *reply)
         service->monitor->client.settled(service->monitor->client.ctx, &service->seen, false);
 }
 
+/* The bus keeps each question that is not answered, and of all that we asked no more than 128: then it
+ * refuses every call of ours. So the fourth to who hangs stays open for as long as it takes, and is the last
+ * one; who was heard since has lost it, and is asked anew. */
+static bool is_question_open(const struct service *service)
+{
+    return service->asked && !(service->seen.heard_s > service->asked_s + BUS_CALL_TIMEOUT_MS / 1e3);
+}
+
+static int question_timeout_ms(struct service *service)
+{
+    static const int timeouts_ms[] = {BUS_CALL_TIMEOUT_MS, BUS_CALL_TIMEOUT_MS, 2 * BUS_CALL_TIMEOUT_MS,
+                                      DBUS_TIMEOUT_INFINITE};
+    enum { LAST = sizeof timeouts_ms / sizeof *timeouts_ms - 1 };
+
+    if (service->seen.heard_s > service->asked_s)
+        service->unanswered = 0;
+    return timeouts_ms[service->unanswered < LAST ? service->unanswered++ : LAST];
+}
+
 void monitor_ask(struct monitor *monitor, struct monitor_service *seen, const char *path)
 {
     struct service *service = (struct service *)seen;
     DBusMessage *call;
+    int timeout_ms;
 
     if (!path)
         path = LIFE_PATH;
-    if (service->asked || !dbus_validate_path(path, NULL))
+    if (is_question_open(service) || !dbus_validate_path(path, NULL))
         return;
+    timeout_ms = question_timeout_ms(service);
     service->asked = true;
+    service->asked_s = now_s();
     service->asked_for = paths_find(seen->paths, path);
     call = dbus_message_new_method_call(service->owner, path, BUSITEM_INTERFACE, "GetValue");
-    if (!query_send(monitor, service, call, NULL, life_answered))
+    if (!query_send(monitor, service, call, timeout_ms, NULL, life_answered))
         service->asked = false;
 }
 

@@ -64,7 +64,7 @@ bool monitor_message(struct monitor *monitor, DBusMessage *message);
 
 /* Asks a service for a sign of life: GetValue of one path (NULL = "/DeviceInstance"); an answer of any
  * kind sets heard_s, and the value of a wanted path is handed on as if it had been signalled. While one
- * question is open, another is not sent. */
+ * question is open, however long, another is not sent. */
 void monitor_ask(struct monitor *monitor, struct monitor_service *service, const char *path);
 
 /* Writes a value: SetValue(variant); result through reply (see bus_call). type as in value_append. */

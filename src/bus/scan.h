@@ -21,8 +21,9 @@ struct scan_client {
     void (*failed)(void *ctx, const char *why);
 };
 
-/* owner is the unique name (copied), paths must outlive the scan. NULL when out of memory. */
-struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths,
+/* owner is the unique name (copied), paths must outlive the scan, timeout_ms is that of each call (see
+ * bus_call). NULL when out of memory. */
+struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths, int timeout_ms,
                       const struct scan_client *client);
 
 /* Sends the first call. The scan may be over when this returns. */

@@ -430,8 +430,7 @@ static const char bus_config[] =
     "<limit name=\"max_connections_per_user\">1000</limit>\n"
     "<limit name=\"max_incoming_bytes\">100000000</limit>\n"
     "<limit name=\"max_outgoing_bytes\">100000000</limit>\n"
-    "<limit name=\"max_match_rules_per_connection\">10000</limit>\n"
-    "<limit name=\"max_replies_per_connection\">10000</limit></busconfig>\n";
+    "<limit name=\"max_match_rules_per_connection\">10000</limit></busconfig>\n";
 
 static void write_file(const char *path, const char *text)
 {

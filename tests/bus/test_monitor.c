@@ -598,6 +598,7 @@ static void fence_answered(void *ctx, DBusMessage *reply)
     struct fence *fence = ctx;
 
     assert_non_null(reply);
+    assert_int_not_equal(dbus_message_get_type(reply), DBUS_MESSAGE_TYPE_ERROR);
     fence->passed = true;
 }
 
@@ -608,13 +609,16 @@ static bool fence_passed(void *ctx)
     return fence->passed;
 }
 
+/* A slow machine is no fault. */
+enum { PATIENCE_MS = 60000 };
+
 static void fence_on(struct fixture *fixture, struct bus *bus)
 {
     struct fence fence = {false};
     DBusMessage *call =
         dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS, "GetId");
 
-    bus_call(bus, call, 0, fence_answered, &fence);
+    bus_call(bus, call, PATIENCE_MS, fence_answered, &fence);
     dbus_message_unref(call);
     await(&fixture->loop, fence_passed, &fence, "the bus to answer");
 }
@@ -1105,6 +1109,58 @@ static void a_service_that_is_silent_is_asked_one_question_at_a_time(void **stat
     assert_true(isnan(service->heard_s));
 }
 
+static void time_is_up(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static bool is_true(void *ctx)
+{
+    return *(bool *)ctx;
+}
+
+static void let_pass(struct fixture *fixture, unsigned time_ms)
+{
+    static uv_timer_t timer; /* outlives its close callback */
+    bool passed = false;
+
+    uv_timer_init(&fixture->loop, &timer);
+    timer.data = &passed;
+    uv_update_time(&fixture->loop);
+    uv_timer_start(&timer, time_is_up, time_ms, 0);
+    await(&fixture->loop, is_true, &passed, "time to pass");
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+}
+
+/* The bus counts what is not answered, and at 128 refuses every call of ours. */
+static void a_service_that_never_answers_is_asked_four_times_until_it_is_heard(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_ITEMS);
+    struct monitor_service *service;
+
+    monitor_open(fixture);
+    battery_scanned(fixture);
+    peer->answers = ANSWERS_NOTHING;
+    peer->calls = 0;
+    service = monitor_find(fixture->monitor, BATTERY);
+    for (int i = 0; i < 8; i++) { /* four, of 3, 3, 6 s and no end */
+        monitor_ask(fixture->monitor, service, NULL);
+        let_pass(fixture, BUS_CALL_TIMEOUT_MS + 50);
+    }
+    fence(fixture, peer);
+    fence(fixture, peer);
+    assert_int_equal(peer->calls, 4);
+    peer_items_changed(peer, 53, NULL); /* it lives, and has lost the question */
+    fence(fixture, peer);
+    monitor_ask(fixture->monitor, service, NULL);
+    monitor_ask(fixture->monitor, service, NULL);
+    fence(fixture, peer);
+    fence(fixture, peer);
+    assert_int_equal(peer->calls, 5);
+}
+
 struct written {
     bool answered;
     dbus_int32_t result;
@@ -1417,6 +1473,7 @@ int main(void)
         TEST(any_answer_is_a_sign_of_life),
         TEST(what_it_answers_for_a_wanted_path_is_a_value),
         TEST(a_service_that_is_silent_is_asked_one_question_at_a_time),
+        TEST(a_service_that_never_answers_is_asked_four_times_until_it_is_heard),
         TEST(a_value_is_written_as_the_type_that_is_asked_for),
         TEST(a_malformed_path_is_never_written),
         TEST(a_value_may_have_any_type),
