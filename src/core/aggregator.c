@@ -339,7 +339,7 @@ static size_t members_of(const struct shape *shape, size_t s, const struct aggre
     for (size_t i = 0; i < in->pack_count; i++) {
         int place = aggregator_place(shape, in->packs[i]);
 
-        if (place >= (int)first && place < (int)(first + shape->string[s].count))
+        if (shape_string_of(shape, place) == (int)s)
             at[(size_t)place - first] = in->packs[i];
     }
     for (size_t i = 0; i < shape->string[s].count; i++) {
@@ -471,14 +471,9 @@ static void look_at_cells_of(const struct config *config, const struct pack *pac
 /* In a string of several it is one that is missing. */
 static bool is_in_string(const struct shape *shape, const struct pack *pack)
 {
-    int place = shape->strings > 0 ? aggregator_place(shape, pack) : -1;
+    int s = shape_string_of(shape, aggregator_place(shape, pack));
 
-    for (size_t s = 0; s < shape->strings; s++) {
-        if (place >= (int)shape->string[s].first &&
-            place < (int)(shape->string[s].first + shape->string[s].count))
-            return shape->string[s].count > 1;
-    }
-    return shape->strings > 0;
+    return s >= 0 ? shape->string[s].count > 1 : shape->strings > 0;
 }
 
 /* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does

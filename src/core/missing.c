@@ -53,7 +53,6 @@ static void stop_for(struct limit *limit, const struct lost_packs *lost, const c
              setting);
 }
 
-/* What the user chose for a bank of which a pack is lost; each limit says so. True when it stops the bank. */
 bool missing_obey(const struct config *config, const struct lost_packs *lost, size_t count,
                   struct limits *limits)
 {

@@ -55,7 +55,7 @@ bool missing_obey(const struct config *config, const struct lost_packs *lost, si
 void missing_retreat(const struct missing *missing, struct limits *limits);
 
 /* The net under every limit, for Venus takes an invalid one for none at all: an unknown CVL is the last one,
- * an unknown current 0, and nothing is below 0. True when one was unknown. Notes what is shown. */
+ * an unknown current 0, and no current is below 0. True when one was unknown. Notes what is shown. */
 bool missing_catch(struct missing *missing, struct limits *limits);
 
 #endif

@@ -151,3 +151,13 @@ int shape_find(const struct shape *shape, const char *name, const char *serial, 
     }
     return -1;
 }
+
+int shape_string_of(const struct shape *shape, int place)
+{
+    for (size_t s = 0; s < shape->strings; s++) {
+        if (place >= (int)shape->string[s].first &&
+            place < (int)(shape->string[s].first + shape->string[s].count))
+            return (int)s;
+    }
+    return -1;
+}

@@ -25,6 +25,9 @@ const char *shape_parse(const char *text, struct shape *shape, char wrong[SHAPE_
 /* The place in shape->pack of what is called so; -1 when it is not in the bank. instance may be NAN. */
 int shape_find(const struct shape *shape, const char *name, const char *serial, double instance);
 
+/* The string that a place belongs to; -1 for none. */
+int shape_string_of(const struct shape *shape, int place);
+
 /* Whether the pack at this place is called so. */
 bool shape_calls(const struct shape *shape, size_t place, const char *name, const char *serial,
                  double instance);
