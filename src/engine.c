@@ -385,8 +385,7 @@ static void miss_packs_of_bank(struct engine *engine, struct aggregator_input *i
 bool engine_step(struct engine *engine, double now_s, const struct calendar *today)
 {
     const struct pack *packs[OUTPUTS_PACKS_MAX], *incomplete[OUTPUTS_PACKS_MAX];
-    const struct source *sources[SOURCES_MAX];
-    struct source absent[DEVICES_ABSENT_MAX];
+    struct source sources[SOURCES_MAX];
     const struct system_reading *system = devices_system(&engine->devices);
     const struct settings_reading *settings = devices_settings(&engine->devices);
     bool cells_have_room = true;
@@ -399,7 +398,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
         return false; /* nothing to say yet */
     in.pack_count = devices_packs(&engine->devices, packs, OUTPUTS_PACKS_MAX);
     in.incomplete_count = devices_incomplete(&engine->devices, incomplete, OUTPUTS_PACKS_MAX);
-    in.source_count = devices_sources(&engine->devices, absent, sources, SOURCES_MAX);
+    in.source_count = devices_sources(&engine->devices, sources, SOURCES_MAX);
     in.packs_implausible = devices_implausible(&engine->devices);
     in.packs_incomplete = report_incomplete(&engine->devices, engine->aggregate.bank.voltage_V, now_s);
     in.cannot_save = engine->cannot_save;

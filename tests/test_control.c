@@ -470,17 +470,19 @@ static void a_curve_is_linear_between_its_points_and_constant_outside(void **sta
 
 static struct source source_of(enum source_kind kind, double current_A)
 {
-    struct source source = {.kind = kind, .name = "it"};
-
-    source_reading_clear(&source.reading);
-    source.reading.connected = 1;
-    source.reading.current_A = current_A;
-    return source;
+    return (struct source){.kind = kind,
+                           .name = "it",
+                           .connected = 1,
+                           .current_A = current_A,
+                           .input_current_A = NAN,
+                           .state = NAN,
+                           .status_code = NAN};
 }
 
 static double current_of(const struct source *a, const struct source *b, struct bank_current *current)
 {
-    const struct source *sources[] = {a, b};
+    const struct source none = {.kind = SOURCE_OTHER};
+    const struct source sources[] = {a ? *a : none, b ? *b : none};
     struct bank bank = {.voltage_V = 50, .current_A = 1, .power_W = 2};
 
     bank_current(&config, &bank, sources, b ? 2 : a ? 1 : 0, current);
@@ -498,7 +500,7 @@ static void multi_and_mppt_make_the_bank_current(void **state)
     assert_near(current_of(&multi, &mppt, &current), 15, 1e-9);
     assert_near(current.power_W, 750, 1e-9);
     assert_true(current.from_victron);
-    multi.reading.connected = 0;
+    multi.connected = 0;
     assert_near(current_of(&multi, &mppt, &current), 20, 1e-9);
 }
 
@@ -564,7 +566,7 @@ static void what_a_source_measured_before_it_fell_silent_counts_no_more(void **s
     shunt.sign = -1; /* told by CURRENT_SOURCES */
     assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
     multi.silent = true;
-    multi.reading.connected = 0; /* it said that it is off: that is no news either */
+    multi.connected = 0; /* it said that it is off: that is no news either */
     shunt.silent = false;
     assert_near(current_of(&multi, &shunt, &current), 1, 1e-9);
     config.smartshunt_as_battery_current = true;
@@ -584,7 +586,7 @@ static void a_multi_that_does_not_say_whether_it_is_connected_cannot_be_read(voi
 
     (void)state;
     config.current_from_victron = true;
-    multi.reading.connected = NAN;
+    multi.connected = NAN;
     assert_near(current_of(&multi, &mppt, &current), 1, 1e-9);
     assert_near(current.power_W, 2, 1e-9);
     assert_string_equal(current.missing, "it");
@@ -622,15 +624,13 @@ static void a_sign_that_is_told_is_that_of_the_current_whatever_the_kind_says(vo
 
 static void a_source_that_is_counted_twice_is_named_where_the_sum_would_agree_without_it(void **state)
 {
-    struct source multi = source_of(SOURCE_MULTI, 12);
-    struct source shunt = source_of(SOURCE_SHUNT_BATTERY, 11);
-    struct source mute = source_of(SOURCE_OTHER, NAN);
-    const struct source *sources[] = {&multi, &shunt, &mute};
+    struct source sources[] = {source_of(SOURCE_MULTI, 12), source_of(SOURCE_SHUNT_BATTERY, 11),
+                               source_of(SOURCE_OTHER, NAN)};
     char text[80];
 
     (void)state;
-    strcpy(multi.name, "Multi");
-    strcpy(shunt.name, "Front");
+    strcpy(sources[0].name, "Multi");
+    strcpy(sources[1].name, "Front");
     sources_describe(&config, sources, 2, 12.2, 2, text,
                      sizeof text); /* 0.2 A off without one, 1.2 without the other */
     assert_string_equal(text, "\"Multi\" 12.0 A, \"Front\" 11.0 A; without \"Front\" the two would agree");
@@ -671,7 +671,7 @@ static void a_battery_shunt_alone_may_be_the_bank_current(void **state)
     (void)state;
     config.smartshunt_as_battery_current = true;
     assert_near(current_of(&mppt, &shunt, &current), 7, 1e-9);
-    shunt.reading.current_A = NAN;
+    shunt.current_A = NAN;
     assert_near(current_of(&mppt, &shunt, &current), 1, 1e-9);
     assert_string_equal(current.missing, "it");
     assert_near(current_of(&mppt, NULL, &current), 1, 1e-9);

@@ -197,16 +197,15 @@ static void the_order_of_packs_is_that_of_their_instances_not_of_their_arrival(v
     assert_true(packs[2]->reading.device_instance == 3);
 }
 
-static size_t sources_of(struct world *world, struct source *absent, const struct source *sources[])
+static size_t sources_of(struct world *world, struct source sources[])
 {
-    return devices_sources(&world->devices, absent, sources, 8);
+    return devices_sources(&world->devices, sources, 8);
 }
 
 static void multis_and_mppts_are_sources_and_shunts_only_when_chosen(void **state)
 {
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
     struct device *shunt;
 
     settle(world, arrive(world, "com.victronenergy.vebus.ttyS4"));
@@ -217,24 +216,23 @@ static void multis_and_mppts_are_sources_and_shunts_only_when_chosen(void **stat
     tell_number(world, shunt, "/Dc/0/Current", 7);
     settle(world, shunt);
 
-    assert_int_equal(sources_of(world, absent, sources), 2);
+    assert_int_equal(sources_of(world, sources), 2);
     world->config.use_smartshunts = SHUNTS_ALL;
-    assert_int_equal(sources_of(world, absent, sources), 3);
+    assert_int_equal(sources_of(world, sources), 3);
     world->config.use_smartshunts = SHUNTS_LISTED;
     world->config.smartshunts.count = 1;
     strcpy(world->config.smartshunts.name[0], "279");
-    assert_int_equal(sources_of(world, absent, sources), 3);
+    assert_int_equal(sources_of(world, sources), 3);
     strcpy(world->config.smartshunts.name[0], "280");
-    assert_int_equal(sources_of(world, absent, sources), 3);
-    assert_true(isnan(sources[2]->reading.current_A)); /* listed and not here: it cannot be read */
-    assert_string_equal(sources[2]->name, "280");
+    assert_int_equal(sources_of(world, sources), 3);
+    assert_true(isnan(sources[2].current_A)); /* listed and not here: it cannot be read */
+    assert_string_equal(sources[2].name, "280");
 }
 
 static void sources_that_fell_silent_cannot_be_read_until_they_are_heard(void **state)
 {
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
     struct device *shunt = arrive(world, "com.victronenergy.battery.ttyS6");
     struct device *mppt = arrive(world, "com.victronenergy.solarcharger.ttyS5");
 
@@ -246,17 +244,16 @@ static void sources_that_fell_silent_cannot_be_read_until_they_are_heard(void **
         mppt->stale = shunt->stale = silent;
         settle(world, shunt);
         settle(world, mppt);
-        assert_int_equal(sources_of(world, absent, sources), 2);
+        assert_int_equal(sources_of(world, sources), 2);
         for (int i = 0; i < 2; i++)
-            assert_int_equal(isnan(source_current_A(&world->config, sources[i])), silent);
+            assert_int_equal(isnan(source_current_A(&world->config, &sources[i])), silent);
     }
 }
 
 static void a_shunts_current_follows_its_readings(void **state)
 {
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
     struct device *shunt = arrive(world, "com.victronenergy.battery.ttyS6");
 
     world->config.use_smartshunts = SHUNTS_ALL;
@@ -265,9 +262,9 @@ static void a_shunts_current_follows_its_readings(void **state)
     settle(world, shunt);
     tell_number(world, shunt, "/Dc/0/Current", 8);
     devices_settle(&world->devices, shunt);
-    assert_int_equal(sources_of(world, absent, sources), 1);
-    assert_true(sources[0]->reading.current_A == 8);
-    assert_int_equal(sources[0]->kind, SOURCE_SHUNT_BATTERY);
+    assert_int_equal(sources_of(world, sources), 1);
+    assert_true(sources[0].current_A == 8);
+    assert_int_equal(sources[0].kind, SOURCE_SHUNT_BATTERY);
 }
 
 /* ---- what the settings name ---- */
@@ -571,16 +568,15 @@ static void a_pack_without_a_current_of_its_own_joins_with_its_shunt(void **stat
 static void a_shunt_of_a_pack_is_no_source_of_its_own(void **state)
 {
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
 
     world->config.use_smartshunts = SHUNTS_ALL;
     world->config.smartshunt_as_battery_current = true;
     give_shunt(world, "House", 279, false);
     arrive_shunt(world, "com.victronenergy.battery.ttyS6", 279, 12.5);
     arrive_shunt(world, "com.victronenergy.battery.ttyS7", 280, 3);
-    assert_int_equal(sources_of(world, absent, sources), 1);
-    assert_true(sources[0]->reading.current_A == 3);
+    assert_int_equal(sources_of(world, sources), 1);
+    assert_true(sources[0].current_A == 3);
 }
 
 static void a_dc_meter_as_shunt_of_a_pack_shows_what_the_pack_gives(void **state)
@@ -637,8 +633,7 @@ static void other_sources_are_read_only_when_they_are_named(void **state)
 /* The current into the bank of one device of this class that shows 8 A, its element as given. */
 static double counted_A(struct world *world, const char *service, struct current_source element)
 {
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
     struct device *device;
     double current_A;
 
@@ -646,8 +641,8 @@ static double counted_A(struct world *world, const char *service, struct current
     device = arrive_source(world, service, 30, 8);
     if (strstr(service, "dcdc"))
         tell_number(world, device, "/Dc/In/I", 3);
-    assert_int_equal(sources_of(world, absent, sources), 1);
-    current_A = source_current_A(&world->config, sources[0]);
+    assert_int_equal(sources_of(world, sources), 1);
+    current_A = source_current_A(&world->config, &sources[0]);
     devices_remove(&world->devices, device);
     return current_A;
 }
@@ -692,61 +687,59 @@ static void an_instance_prevails_over_its_class(void **state)
 {
     static const struct current_source elements[] = {{DC_DCLOAD, 31, 1}, {DC_DCLOAD, CONFIG_NOT_SET, 0}};
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
 
     name_sources(world, 2, elements);
     arrive_source(world, "com.victronenergy.dcload.a", 30, 8);
     arrive_source(world, "com.victronenergy.dcload.b", 31, 5);
-    assert_int_equal(sources_of(world, absent, sources), 2);
-    assert_true(source_current_A(&world->config, sources[0]) == -8);
-    assert_true(source_current_A(&world->config, sources[1]) == 5);
+    assert_int_equal(sources_of(world, sources), 2);
+    assert_true(source_current_A(&world->config, &sources[0]) == -8);
+    assert_true(source_current_A(&world->config, &sources[1]) == 5);
 }
 
 static void a_named_instance_that_is_not_here_cannot_be_read_and_a_class_may_be_empty(void **state)
 {
     static const struct current_source elements[] = {{DC_DCLOAD, 31, 0}, {DC_FUELCELL, CONFIG_NOT_SET, 0}};
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
 
     name_sources(world, 2, elements);
-    assert_int_equal(sources_of(world, absent, sources), 1);
-    assert_true(isnan(source_current_A(&world->config, sources[0])));
-    assert_string_equal(sources[0]->name, "dcload#31");
+    assert_int_equal(sources_of(world, sources), 1);
+    assert_true(isnan(source_current_A(&world->config, &sources[0])));
+    assert_string_equal(sources[0].name, "dcload#31");
 }
 
 static void what_is_off_and_shows_no_current_counts_0(void **state)
 {
     static const struct current_source element = {DC_DCGENSET, CONFIG_NOT_SET, 0};
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
     struct device *device;
 
     name_sources(world, 1, &element);
     device = arrive_source(world, "com.victronenergy.dcgenset.x", 30, 8);
     tell(world, device, "/Dc/0/Current", value_invalid());
-    sources_of(world, absent, sources);
-    assert_true(isnan(source_current_A(&world->config, sources[0])));
+    sources_of(world, sources);
+    assert_true(isnan(source_current_A(&world->config, &sources[0])));
     tell_number(world, device, "/Connected", 0); /* its cable is out: nobody knows */
-    assert_true(isnan(source_current_A(&world->config, sources[0])));
+    sources_of(world, sources);
+    assert_true(isnan(source_current_A(&world->config, &sources[0])));
     tell_number(world, device, "/StatusCode", 0);
-    assert_true(source_current_A(&world->config, sources[0]) == 0);
+    sources_of(world, sources);
+    assert_true(source_current_A(&world->config, &sources[0]) == 0);
 }
 
 static void a_shunt_is_counted_once_when_two_settings_name_it(void **state)
 {
     static const struct current_source element = {DC_ANY, 279, -1};
     struct world *world = *state;
-    struct source absent[DEVICES_ABSENT_MAX];
-    const struct source *sources[8];
+    struct source sources[8];
 
     name_sources(world, 1, &element);
     world->config.use_smartshunts = SHUNTS_ALL;
     arrive_shunt(world, "com.victronenergy.battery.ttyS6", 279, 4);
-    assert_int_equal(sources_of(world, absent, sources), 1);
-    assert_true(source_current_A(&world->config, sources[0]) == -4);
+    assert_int_equal(sources_of(world, sources), 1);
+    assert_true(source_current_A(&world->config, &sources[0]) == -4);
 }
 
 int main(void)

@@ -39,7 +39,7 @@ struct aggregator_input {
     size_t packs_incomplete;  /* are on the bus, and lack what the bank must know of them */
     size_t packs_missing;     /* were in the bank and are not on the bus now */
     struct lost_packs lost;
-    const struct source *const *sources;
+    const struct source *sources;
     size_t source_count;
     bool low_soc;     /* the system says so */
     bool cannot_save; /* what must survive a restart cannot be written */

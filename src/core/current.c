@@ -4,15 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_off(const struct source_reading *reading)
+static bool is_off(const struct source *source)
 {
-    return reading->state == 0 || reading->status_code == 0;
+    return source->state == 0 || source->status_code == 0;
 }
 
 /* A generator that stands still, a converter that is off: some show no current then. */
-static double or_off_A(const struct source_reading *reading, double current_A)
+static double or_off_A(const struct source *source, double current_A)
 {
-    return isnan(current_A) && is_off(reading) ? 0 : current_A;
+    return isnan(current_A) && is_off(source) ? 0 : current_A;
 }
 
 double source_current_A(const struct config *config, const struct source *source)
@@ -23,24 +23,24 @@ double source_current_A(const struct config *config, const struct source *source
     if (source->silent)
         return NAN;
     if (source->sign != 0 && (source->kind == SOURCE_SHUNT_BATTERY || source->kind == SOURCE_SHUNT_LOAD))
-        return told * source->reading.current_A;
+        return told * source->current_A;
 
     switch (source->kind) {
     case SOURCE_MULTI:
-        if (isnan(source->reading.connected))
+        if (isnan(source->connected))
             return NAN; /* silence is not the word of a Multi that is off */
-        return source->reading.connected == 1 ? told * source->reading.current_A : 0;
+        return source->connected == 1 ? told * source->current_A : 0;
     case SOURCE_MPPT:
-        return told * source->reading.current_A;
+        return told * source->current_A;
     case SOURCE_SHUNT_BATTERY:
         sign *= config->subtract_battery_shunts && !config->smartshunt_as_battery_current ? -1 : 1;
-        return sign * source->reading.current_A;
+        return sign * source->current_A;
     case SOURCE_SHUNT_LOAD:
-        return -sign * source->reading.current_A;
+        return -sign * source->current_A;
     case SOURCE_OTHER:
-        return told * or_off_A(&source->reading, source->reading.current_A);
+        return told * or_off_A(source, source->current_A);
     case SOURCE_BY_INPUT:
-        return told * or_off_A(&source->reading, source->reading.input_current_A);
+        return told * or_off_A(source, source->input_current_A);
     }
     return NAN;
 }
@@ -64,21 +64,21 @@ static void from_packs(const struct bank *bank, struct bank_current *out)
     out->from_victron = false;
 }
 
-static double battery_shunt_A(const struct config *config, const struct source *const sources[], size_t n,
+static double battery_shunt_A(const struct config *config, const struct source sources[], size_t n,
                               struct bank_current *out)
 {
     for (size_t i = 0; i < n; i++) {
-        if (sources[i]->kind != SOURCE_SHUNT_BATTERY)
+        if (sources[i].kind != SOURCE_SHUNT_BATTERY)
             continue;
-        if (isnan(source_current_A(config, sources[i])))
-            miss_source(out, sources[i]);
-        return source_current_A(config, sources[i]);
+        if (isnan(source_current_A(config, &sources[i])))
+            miss_source(out, &sources[i]);
+        return source_current_A(config, &sources[i]);
     }
     miss(out, "a SmartShunt as battery monitor");
     return NAN;
 }
 
-static double sum_of_sources_A(const struct config *config, const struct source *const sources[], size_t n,
+static double sum_of_sources_A(const struct config *config, const struct source sources[], size_t n,
                                struct bank_current *out)
 {
     size_t mppts = 0;
@@ -86,16 +86,16 @@ static double sum_of_sources_A(const struct config *config, const struct source 
     double sum_A = 0;
 
     for (size_t i = 0; i < n; i++) {
-        double current_A = source_current_A(config, sources[i]);
+        double current_A = source_current_A(config, &sources[i]);
 
-        if (sources[i]->kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
+        if (sources[i].kind == SOURCE_MPPT && config->nr_of_mppts != CONFIG_NOT_SET &&
             mppts >= (size_t)config->nr_of_mppts)
             continue;
         if (isnan(current_A)) {
-            miss_source(out, sources[i]);
+            miss_source(out, &sources[i]);
             return NAN;
         }
-        mppts += sources[i]->kind == SOURCE_MPPT;
+        mppts += sources[i].kind == SOURCE_MPPT;
         counted++;
         sum_A += current_A;
     }
@@ -111,7 +111,7 @@ static double sum_of_sources_A(const struct config *config, const struct source 
     return sum_A;
 }
 
-void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
+void bank_current(const struct config *config, const struct bank *bank, const struct source sources[],
                   size_t n, struct bank_current *out)
 {
     out->missing[0] = '\0';
@@ -129,27 +129,27 @@ void bank_current(const struct config *config, const struct bank *bank, const st
 }
 
 /* The source without which the sum comes nearest to packs_A, within allowed_A; NULL when there is none. */
-static const struct source *find_twice(const struct config *config, const struct source *const sources[],
-                                       size_t n, double packs_A, double allowed_A)
+static const struct source *find_twice(const struct config *config, const struct source sources[], size_t n,
+                                       double packs_A, double allowed_A)
 {
     const struct source *found = NULL;
     double sum_A = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum_A += source_current_A(config, sources[i]);
+        sum_A += source_current_A(config, &sources[i]);
     for (size_t i = 0; i < n && n > 1; i++) {
-        double off_A = fabs(sum_A - source_current_A(config, sources[i]) - packs_A);
+        double off_A = fabs(sum_A - source_current_A(config, &sources[i]) - packs_A);
 
         if (off_A > allowed_A || isnan(off_A))
             continue;
         allowed_A = off_A;
-        found = sources[i];
+        found = &sources[i];
     }
     return found;
 }
 
-void sources_describe(const struct config *config, const struct source *const sources[], size_t n,
-                      double packs_A, double allowed_A, char *text, size_t size)
+void sources_describe(const struct config *config, const struct source sources[], size_t n, double packs_A,
+                      double allowed_A, char *text, size_t size)
 {
     const struct source *twice = find_twice(config, sources, n, packs_A, allowed_A);
     size_t used = 0;
@@ -157,7 +157,7 @@ void sources_describe(const struct config *config, const struct source *const so
     text[0] = '\0';
     for (size_t i = 0; i < n && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s\"%s\" %.1f A", i > 0 ? ", " : "",
-                                 sources[i]->name, source_current_A(config, sources[i]));
+                                 sources[i].name, source_current_A(config, &sources[i]));
     if (twice && used < size)
         snprintf(text + used, size - used, "; without \"%s\" the two would agree", twice->name);
 }

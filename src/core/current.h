@@ -19,12 +19,17 @@ enum source_kind {
     SOURCE_BY_INPUT,      /* the same, by its input current: a DC-DC converter that takes from the bank */
 };
 
+/* Numbers are NAN when unknown. */
 struct source {
-    enum source_kind kind;
     char name[READING_TEXT_MAX]; /* for messages */
-    double sign;                 /* of its current: +1 adds, -1 subtracts; 0 = as the kind says */
+    enum source_kind kind;
     bool silent; /* it says and answers nothing: what it measured last is no measurement any more */
-    struct source_reading reading;
+    double sign; /* of its current: +1 adds, -1 subtracts; 0 = as the kind says */
+    double connected;
+    double current_A;       /* sign as its class has it, see core/dc_class.h */
+    double input_current_A; /* of a DC-DC converter */
+    double state;           /* 0: off */
+    double status_code;     /* of a generator; 0: standby */
 };
 
 struct bank_current {
@@ -43,7 +48,7 @@ struct bank_current {
  *   with subtract_battery_shunts), load shunts subtract, inverted with invert_smartshunts. A shunt that
  *   config lists by name but that is not there: the caller passes it as a source with unknown current.
  * Source of the formulas: the reference behaviour, "Bank current when CURRENT_FROM_VICTRON". */
-void bank_current(const struct config *config, const struct bank *bank, const struct source *const sources[],
+void bank_current(const struct config *config, const struct bank *bank, const struct source sources[],
                   size_t n, struct bank_current *out);
 
 /* What a source adds to the current into the bank, A; NAN when it cannot be read or is silent. */
@@ -51,7 +56,7 @@ double source_current_A(const struct config *config, const struct source *source
 
 /* What is counted, for messages: "Multi 12.0 A, Garage -3.0 A". Where the sum would be within allowed_A of
  * packs_A without one of them, it says so: that one measures what others measure too. */
-void sources_describe(const struct config *config, const struct source *const sources[], size_t n,
-                      double packs_A, double allowed_A, char *text, size_t size);
+void sources_describe(const struct config *config, const struct source sources[], size_t n, double packs_A,
+                      double allowed_A, char *text, size_t size);
 
 #endif

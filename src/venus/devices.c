@@ -27,7 +27,7 @@ static void reading_clear(struct device *device)
         pack_clear(&device->pack);
         break;
     case CLASS_SOURCE:
-        source_reading_clear(&device->source.reading);
+        source_reading_clear(&device->source);
         break;
     case CLASS_SYSTEM:
         device->system.low_soc = NAN;
@@ -84,7 +84,7 @@ static void *device_reading(struct device *device)
     case CLASS_BATTERY:
         return &device->pack.reading;
     case CLASS_SOURCE:
-        return &device->source.reading;
+        return &device->source;
     case CLASS_SYSTEM:
         return &device->system;
     case CLASS_SETTINGS:
@@ -172,7 +172,7 @@ static bool is_mute(const struct device *device)
 static void look_through_shunt(const struct device *device, const struct device *shunt, struct pack *out)
 {
     bool load = shunt->device_class == CLASS_SOURCE;
-    double current_A = load ? shunt->source.reading.current_A : shunt->pack.reading.current_A;
+    double current_A = load ? shunt->source.current_A : shunt->pack.reading.current_A;
     struct pack_reading *reading = &out->reading;
 
     *out = device->pack;
@@ -189,7 +189,7 @@ static void look_through_shunt(const struct device *device, const struct device 
 static bool is_shunt_of(const struct device *shunt, const struct pack_shunt *wanted)
 {
     double current_A =
-        shunt->device_class == CLASS_SOURCE ? shunt->source.reading.current_A : shunt->pack.reading.current_A;
+        shunt->device_class == CLASS_SOURCE ? shunt->source.current_A : shunt->pack.reading.current_A;
 
     return shunt->role == ROLE_SHUNT && shunt->measures_pack && !shunt->stale && !isnan(current_A) &&
            discovery_instance(shunt) == wanted->instance;
@@ -247,7 +247,6 @@ bool devices_settle(struct devices *devices, struct device *device)
     device->role = role;
     device->member = member;
     device->identity_changed = false;
-    discovery_as_source(devices->config, device);
     if (changed)
         qsort(devices->device, devices->count, sizeof(struct device *), device_order);
     return discovery_name_packs(devices) || changed;

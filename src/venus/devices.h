@@ -16,7 +16,6 @@ enum {
     DEVICE_SERVICE_MAX = 256, /* D-Bus names are at most 255 bytes */
     DEVICES_MAX = 256,
     DEVICE_PATHS_MAX = 256, /* rows that a table of inputs may have */
-    DEVICES_ABSENT_MAX = 2 * CONFIG_NAMES_MAX,
 };
 
 enum device_role {
@@ -56,12 +55,11 @@ struct device {
     bool incomplete_said;          /* for long enough to be said */
     const char *waits_for;         /* the path that a pack lacks to be complete, as last said; NULL = none */
     union {
-        struct pack pack;     /* CLASS_BATTERY */
-        struct source source; /* CLASS_SOURCE; also what a shunt in battery mode counts as */
+        struct pack pack;             /* CLASS_BATTERY */
+        struct source_reading source; /* CLASS_SOURCE */
         struct system_reading system;
         struct settings_reading settings;
     };
-    struct source as_source;             /* CLASS_BATTERY in ROLE_SHUNT: its reading as a source */
     const struct current_source *counts; /* the element of CURRENT_SOURCES that names it; NULL = none */
     bool measures_pack;                  /* a shunt that PACK_SHUNT gives to a pack */
     const struct pack_shunt *shunt;      /* of a pack: what PACK_SHUNT says; NULL = nothing */
@@ -115,10 +113,8 @@ size_t devices_incomplete(const struct devices *devices, const struct pack *pack
 
 /* Fills sources with what makes the bank current: what CURRENT_SOURCES names and the shunts of
  * USE_SMARTSHUNTS, but none that PACK_SHUNT gives to a pack. A shunt or an instance that is named and not
- * here counts as one that cannot be read (absent provides its storage, DEVICES_ABSENT_MAX). The number of
- * them. */
-size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
-                       size_t max);
+ * here counts as one that cannot be read. The number of them. */
+size_t devices_sources(const struct devices *devices, struct source sources[], size_t max);
 
 /* The device of a service, NULL when it is not here. */
 const struct device *devices_find(const struct devices *devices, const char *service);

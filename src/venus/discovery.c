@@ -214,7 +214,7 @@ static enum device_role source_role(const struct config *config, const struct de
         return ROLE_UNDECIDED;
     if (!contains(device->service, config->dcload_service_name))
         return ROLE_SOURCE;
-    if (device->measures_pack || is_shunt(config, device->source.reading.product_name))
+    if (device->measures_pack || is_shunt(config, device->source.product_name))
         return ROLE_SHUNT;
     return device->counts ? ROLE_SOURCE : ROLE_OTHER;
 }
@@ -245,7 +245,7 @@ double discovery_instance(const struct device *device)
     if (device->device_class == CLASS_BATTERY)
         return device->pack.reading.device_instance;
     if (device->device_class == CLASS_SOURCE)
-        return device->source.reading.device_instance;
+        return device->source.device_instance;
     return NAN;
 }
 
@@ -270,34 +270,6 @@ static double source_sign(const struct config *config, const struct device *devi
     if (device->counts && device->counts->sign != 0)
         return device->counts->sign;
     return device->role == ROLE_SOURCE ? dc_class_sign(dc_class_of(config, device->service)) : 0;
-}
-
-static void name_source(struct source *source, const char *custom_name, const char *service)
-{
-    snprintf(source->name, sizeof source->name, "%.*s", READING_TEXT_MAX - 1,
-             custom_name[0] ? custom_name : service);
-}
-
-void discovery_as_source(const struct config *config, struct device *device)
-{
-    const struct pack_reading *from = &device->pack.reading;
-
-    if (device->device_class == CLASS_SOURCE) {
-        device->source.silent = device->stale;
-        device->source.kind = source_kind_of(config, device);
-        device->source.sign = source_sign(config, device);
-        name_source(&device->source, device->source.reading.custom_name, device->service);
-        return;
-    }
-    if (device->role != ROLE_SHUNT)
-        return;
-    device->as_source.silent = device->stale;
-    device->as_source.kind = SOURCE_SHUNT_BATTERY;
-    device->as_source.sign = source_sign(config, device);
-    device->as_source.reading.connected = from->connected;
-    device->as_source.reading.voltage_V = from->voltage_V;
-    device->as_source.reading.current_A = from->current_A;
-    name_source(&device->as_source, from->custom_name, device->service);
 }
 
 static const char *last_part(const char *service)
@@ -399,7 +371,7 @@ bool discovery_name_packs(struct devices *devices)
 static bool is_listed(const struct devices *devices, const struct device *device, const char *wanted)
 {
     const void *reading = device->device_class == CLASS_BATTERY ? (const void *)&device->pack.reading
-                                                                : (const void *)&device->source.reading;
+                                                                : (const void *)&device->source;
     const char *name = inputs_text(devices->inputs, device->device_class,
                                    devices->config->smartshunt_instance_name_path, reading);
     char *end;
@@ -429,34 +401,60 @@ static bool is_chosen(const struct devices *devices, const struct device *device
     return config->smartshunt_as_battery_current && device->device_class == CLASS_BATTERY;
 }
 
-static bool add_source(const struct source *source, const struct source *sources[], size_t *count, size_t max)
+/* Where the sources of a bank gather. */
+struct source_list {
+    struct source *source;
+    size_t count, max;
+};
+
+/* A new one of which nothing is known yet; NULL when there is no room. */
+static struct source *add_source(struct source_list *list, enum source_kind kind, double sign,
+                                 const char *name)
 {
-    if (*count == max)
-        return false;
-    sources[(*count)++] = source;
-    return true;
+    struct source *source = list->count < list->max ? &list->source[list->count++] : NULL;
+
+    if (!source)
+        return NULL;
+    *source = (struct source){.kind = kind,
+                              .sign = sign,
+                              .connected = NAN,
+                              .current_A = NAN,
+                              .input_current_A = NAN,
+                              .state = NAN,
+                              .status_code = NAN};
+    snprintf(source->name, sizeof source->name, "%.*s", READING_TEXT_MAX - 1, name);
+    return source;
 }
 
-/* A source that the user names but that is not here: it cannot be read. */
-static void add_absent(struct source *absent, enum source_kind kind, const char *name,
-                       const struct source *sources[], size_t *count, size_t max)
+static void add_device(struct source_list *list, const struct config *config, const struct device *device)
 {
-    memset(absent, 0, sizeof *absent);
-    source_reading_clear(&absent->reading);
-    absent->kind = kind;
-    absent->sign = 0;
-    snprintf(absent->name, sizeof absent->name, "%.*s", READING_TEXT_MAX - 1, name);
-    add_source(absent, sources, count, max);
+    bool is_battery = device->device_class == CLASS_BATTERY;
+    const char *name = is_battery ? device->pack.reading.custom_name : device->source.custom_name;
+    struct source *source = add_source(list, source_kind_of(config, device), source_sign(config, device),
+                                       name[0] ? name : device->service);
+
+    if (!source)
+        return;
+    source->silent = device->stale;
+    if (is_battery) {
+        source->connected = device->pack.reading.connected;
+        source->current_A = device->pack.reading.current_A;
+        return;
+    }
+    source->connected = device->source.connected;
+    source->current_A = device->source.current_A;
+    source->input_current_A = device->source.input_current_A;
+    source->state = device->source.state;
+    source->status_code = device->source.status_code;
 }
 
-static size_t add_absent_shunts(const struct devices *devices, struct source absent[],
-                                const struct source *sources[], size_t *count, size_t max)
+/* A shunt that the user names but that is not here: it cannot be read. */
+static void add_absent_shunts(const struct devices *devices, struct source_list *sources)
 {
     const struct name_list *list = &devices->config->smartshunts;
-    size_t added = 0;
 
     if (devices->config->use_smartshunts != SHUNTS_LISTED)
-        return 0;
+        return;
     for (size_t i = 0; i < list->count; i++) {
         bool here = false;
 
@@ -464,17 +462,14 @@ static size_t add_absent_shunts(const struct devices *devices, struct source abs
             here = devices->device[k]->role == ROLE_SHUNT &&
                    is_listed(devices, devices->device[k], list->name[i]);
         if (!here)
-            add_absent(&absent[added++], SOURCE_SHUNT_BATTERY, list->name[i], sources, count, max);
+            add_source(sources, SOURCE_SHUNT_BATTERY, 0, list->name[i]);
     }
-    return added;
 }
 
-/* Of CURRENT_SOURCES, the instances: classes may be empty. */
-static void add_absent_instances(const struct devices *devices, struct source absent[],
-                                 const struct source *sources[], size_t *count, size_t max)
+/* Likewise of CURRENT_SOURCES, the instances: classes may be empty. */
+static void add_absent_instances(const struct devices *devices, struct source_list *sources)
 {
     const struct current_sources *list = &devices->config->current_sources;
-    size_t added = 0;
 
     for (size_t i = 0; i < list->count; i++) {
         const struct current_source *source = &list->source[i];
@@ -488,39 +483,33 @@ static void add_absent_instances(const struct devices *devices, struct source ab
         if (here)
             continue;
         snprintf(name, sizeof name, "%s#%d", dc_class_name(source->dc_class), source->instance);
-        add_absent(&absent[added++], shunt ? SOURCE_SHUNT_BATTERY : SOURCE_OTHER, name, sources, count, max);
+        add_source(sources, shunt ? SOURCE_SHUNT_BATTERY : SOURCE_OTHER, 0, name);
     }
 }
 
-static const struct source *counted_source(const struct devices *devices, const struct device *device)
+static bool is_counted(const struct devices *devices, const struct device *device)
 {
     switch (device->role) {
     case ROLE_MULTI:
     case ROLE_MPPT:
     case ROLE_SOURCE:
-        return device->counts ? &device->source : NULL;
+        return device->counts;
     case ROLE_SHUNT:
-        if (device->measures_pack || !(device->counts || is_chosen(devices, device)))
-            return NULL;
-        return device->device_class == CLASS_BATTERY ? &device->as_source : &device->source;
+        return !device->measures_pack && (device->counts || is_chosen(devices, device));
     default:
-        return NULL;
+        return false;
     }
 }
 
-size_t devices_sources(const struct devices *devices, struct source absent[], const struct source *sources[],
-                       size_t max)
+size_t devices_sources(const struct devices *devices, struct source sources[], size_t max)
 {
-    size_t count = 0;
-    size_t shunts;
+    struct source_list list = {sources, 0, max};
 
     for (size_t i = 0; i < devices->count; i++) {
-        const struct source *source = counted_source(devices, devices->device[i]);
-
-        if (source)
-            add_source(source, sources, &count, max);
+        if (is_counted(devices, devices->device[i]))
+            add_device(&list, devices->config, devices->device[i]);
     }
-    shunts = add_absent_shunts(devices, absent, sources, &count, max);
-    add_absent_instances(devices, absent + shunts, sources, &count, max);
-    return count;
+    add_absent_shunts(devices, &list);
+    add_absent_instances(devices, &list);
+    return list.count;
 }

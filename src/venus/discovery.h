@@ -22,9 +22,6 @@ enum device_role discovery_role(const struct config *config, const struct inputs
 /* /DeviceInstance, NAN when unknown or the class has none. */
 double discovery_instance(const struct device *device);
 
-/* Fills in what the device is as a source of current: kind, name and, for a shunt, its measurements. */
-void discovery_as_source(const struct config *config, struct device *device);
-
 /* Gives every pack its name: the text at BATTERY_INSTANCE_NAME_PATH, else its serial, else its product
  * and instance; packs that claim the same are told apart by serial or, when that is the same or empty,
  * by instance, and at last by service. True when a name changed. */
