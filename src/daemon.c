@@ -1,7 +1,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "settings.h"
 #include "silence.h"
 #include "state.h"
+#include "tidy.h"
 #include "venus/system_settings.h"
 #include "version.h"
 
@@ -27,7 +27,7 @@
 
 #define REJOIN_S 1.0
 
-enum { TICK_MS = 1000, FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5 };
+enum { TICK_MS = 1000, FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5, TIDY_AFTER_S = 10 };
 
 struct daemon {
     const struct daemon_options *options;
@@ -39,7 +39,7 @@ struct daemon {
     uv_signal_t sigterm, sigint, sighup;
     bool urgent;         /* a value of the message that is being read makes a limit fall */
     bool flicker_only;   /* gather waits for nothing but noise */
-    bool untidy;         /* much came or went: memory can be given back */
+    int tidy_in_s;       /* until memory is given back, for much came or went; 0 = nothing did */
     uint64_t updated_ms; /* by the loop's clock */
     bool stopping;
 
@@ -358,12 +358,17 @@ static void note_ages(struct daemon *daemon)
     }
 }
 
-/* What a scan needed lies between what stays: only asked for does malloc return it. */
+/* What comes and goes does so in company: afterwards, and once for all of them. */
+static void be_untidy(struct daemon *daemon)
+{
+    if (daemon->tidy_in_s == 0)
+        daemon->tidy_in_s = TIDY_AFTER_S;
+}
+
 static void tidy(struct daemon *daemon)
 {
-    if (daemon->untidy)
-        malloc_trim(0);
-    daemon->untidy = false;
+    if (daemon->tidy_in_s > 0 && --daemon->tidy_in_s == 0)
+        tidy_up();
 }
 
 /* A pack that falls silent, or speaks again, is news like any other. */
@@ -499,7 +504,8 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
     device->heard_s = service->heard_s;
     if (engine_settled(&daemon->engine, device, first))
         schedule(daemon);
-    daemon->untidy = daemon->untidy || first;
+    if (first)
+        be_untidy(daemon);
     if (daemon->urgent && !daemon->stopping)
         hurry(daemon);
     else
@@ -527,7 +533,7 @@ static void on_gone(void *ctx, struct monitor_service *service)
     if (device->role == ROLE_SETTINGS)
         system_settings_gone(&daemon->system_settings);
     engine_gone(&daemon->engine, device);
-    daemon->untidy = true;
+    be_untidy(daemon);
     service->user = NULL;
     schedule(daemon);
 }
@@ -704,7 +710,7 @@ static void on_hangup(uv_signal_t *handle, int number)
                     "next start",
                     daemon->options->settings_path);
     log_info("Settings are read again from %s", daemon->options->settings_path);
-    daemon->untidy = true;
+    be_untidy(daemon);
     update(daemon, true);
 }
 
@@ -780,33 +786,24 @@ static void start_handles(struct daemon *daemon)
     uv_signal_start(&daemon->sighup, on_hangup, SIGHUP);
 }
 
-/* What is large lives for a moment (settings that are read again, a scan) and is to be given back then: left
- * to itself malloc learns from the first such block to keep the next ones. */
-static void give_memory_back(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-}
-
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
-    struct config config;
     int status = 1;
 
-    give_memory_back();
+    tidy_begin();
     if (!daemon)
         return status;
     daemon->options = options;
     daemon->shown_instance = -1;
-    if (!read_settings(daemon, &config, true, "not started")) {
+    if (!read_settings(daemon, &daemon->engine.config, true, "not started")) {
         free(daemon);
         return status;
     }
     log_info("battery-aggregator %s, settings %s, data in %s", VERSION, options->settings_path,
              options->data_directory);
     uv_loop_init(&daemon->loop);
-    if (!engine_init(&daemon->engine, &config, on_set, daemon))
+    if (!engine_init(&daemon->engine, &daemon->engine.config, on_set, daemon))
         goto out_of_memory;
     daemon->engine.shows_pages = true;
     calibrate_init(&daemon->calibrate, &daemon->engine, on_today, on_calibrated, daemon);

@@ -10,7 +10,8 @@ enum { SOURCES_MAX = 64 };
 
 bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx)
 {
-    engine->config = *config;
+    if (config != &engine->config)
+        engine->config = *config;
     engine->all_lost_s = engine->never_here_s = NAN;
     aggregator_init(&engine->aggregator, NAN, NAN);
     engine->inputs = inputs_new();

@@ -43,9 +43,9 @@ struct engine {
 };
 
 /* Builds the tables and the tree in an engine that is all 0 (and large: much of it is touched only by large
- * banks). set and ctx are for writes to our items, see items_new. The aggregator
- * begins without a stored charge: call aggregator_init for another beginning. False when out of memory;
- * engine_free is due in either case. */
+ * banks). config may be the engine's own. set and ctx are for writes to our items, see items_new. The
+ * aggregator begins without a stored charge: call aggregator_init for another beginning. False when out of
+ * memory; engine_free is due in either case. */
 bool engine_init(struct engine *engine, const struct config *config, items_set_fn set, void *ctx);
 void engine_free(struct engine *engine);
 
