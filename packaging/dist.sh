@@ -11,7 +11,7 @@ stage=$out/stage
 arches=$(packaging/arch.sh all list)
 # Nothing that nobody calls, no texts that only the documents show, and no tables for unwinding: the debugger finds
 # them in the programs with symbols that stay in build/dist/ARCH/.
-small='-DNO_MEANINGS -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables'
+small=-DNO_MEANINGS
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH="$epoch_s"
 unset MAKEFLAGS MAKELEVEL MFLAGS || true
 
@@ -38,7 +38,7 @@ build_program() {
             --remove-section=.rel.eh_frame "$libraries/$library" "$out/$1/$library"
     done
     make -s -j"$(nproc)" "BUILD=$out/$1" CC="$compiler" AR="$triplet-ar" CFLAGS="$flags" PACKAGES_CFLAGS="$headers" \
-        LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--gc-sections -Wl,--no-eh-frame-hdr $(packaging/arch.sh "$1" link)" \
+        LDFLAGS="-L$out/$1 -L$libraries -Wl,--build-id=sha1 -static-libgcc -Wl,--no-eh-frame-hdr $(packaging/arch.sh "$1" link)" \
         LIBS="$out/$1/libuv_unused.o -l:libuv_a.a -l:libinih.a -ldbus-1 -lpthread -lm" \
         "$out/$1/battery-aggregator" >/dev/null
     "$triplet-strip" --strip-all --remove-section=.comment -o "$stage/$name/bin/$1/battery-aggregator" \
