@@ -155,9 +155,10 @@ static void print_item(FILE *out, struct items *items, int item)
 {
     const struct item_def def = items_def(items, item);
     const char *type = def.type == 's' ? "string" : def.type == 'i' ? "int32" : "double";
+    char path[ITEMS_PATH_MAX];
 
     fputs("| `", out);
-    print_path(out, def.path);
+    print_path(out, items_path(items, item, path));
     fprintf(out, "` | %s%s | %s | ", type, def.writable ? ", writable" : "", def.unit ? def.unit : "");
     print_text(out, items, item);
     fputs(" | ", out);
@@ -193,7 +194,9 @@ bool docs_write_paths(FILE *out)
         fprintf(out, "\n## %s\n\n| path | type | unit | text | meaning |\n| --- | --- | --- | --- | --- |\n",
                 sections[section].heading);
         for (size_t i = 0; i < items_count(items); i++) {
-            if (section_of(items_path(items, (int)i)) == section)
+            char path[ITEMS_PATH_MAX];
+
+            if (section_of(items_path(items, (int)i, path)) == section)
                 print_item(out, items, (int)i);
         }
     }

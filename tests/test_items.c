@@ -97,6 +97,13 @@ static bool is_invalid(struct shelf *shelf, int item)
 #define assert_text(shelf, item, expected) \
     assert_string_equal(items_text((shelf)->items, item, (shelf)->text), expected)
 
+static void assert_path(struct shelf *shelf, int item, const char *expected)
+{
+    char path[ITEMS_PATH_MAX];
+
+    assert_string_equal(items_path(shelf->items, item, path), expected);
+}
+
 /* What a text becomes once it is set. */
 static const char *set_text(struct shelf *shelf, const char *text)
 {
@@ -413,8 +420,12 @@ static void a_path_longer_than_any_of_the_contract_is_refused(void **state)
     path[0] = '/';
     path[sizeof path - 1] = '\0';
     assert_int_equal(add(shelf->items, path, 'd'), -1);
-    path[900] = '\0';
-    assert_true(add(shelf->items, path, 'd') >= 0);
+    path[ITEMS_PATH_MAX] = '\0';
+    assert_int_equal(add(shelf->items, path, 'd'), -1);
+    path[ITEMS_PATH_MAX - 1] = '\0';
+    assert_path(shelf, add(shelf->items, path, 'd'), path);
+    path[900] = '/'; /* the longest in two pieces */
+    assert_path(shelf, add(shelf->items, path, 'd'), path);
 }
 
 static void decimals_have_bounds(void **state)
@@ -435,7 +446,7 @@ static void an_item_is_found_by_its_whole_path_only(void **state)
 
     assert_int_equal(items_find(shelf->items, "/Dc/0/Voltage"), shelf->volts);
     assert_int_equal(items_find(shelf->items, "/CustomName"), shelf->name);
-    assert_string_equal(items_path(shelf->items, shelf->volts), "/Dc/0/Voltage");
+    assert_path(shelf, shelf->volts, "/Dc/0/Voltage");
     assert_int_equal(items_find(shelf->items, "/Dc/0"), -1);
     assert_int_equal(items_find(shelf->items, "/Dc/0/Voltag"), -1);
     assert_int_equal(items_find(shelf->items, "/Dc/0/Voltage/"), -1);
@@ -453,12 +464,135 @@ static void a_branch_has_what_is_below_it_and_not_what_only_begins_like_it(void 
     add(shelf->items, "/Dc/01/Current", 'd'); /* '1' sorts behind '/' */
     add(shelf->items, "/Dc/0_/Current", 'd');
     assert_int_equal(items_below(shelf->items, "/Dc/0", &first), 2);
-    assert_string_equal(shelf->items->item[shelf->items->sorted[first]].path, "/Dc/0/Current");
-    assert_string_equal(shelf->items->item[shelf->items->sorted[first + 1]].path, "/Dc/0/Voltage");
+    assert_path(shelf, shelf->items->sorted[first], "/Dc/0/Current");
+    assert_path(shelf, shelf->items->sorted[first + 1], "/Dc/0/Voltage");
     assert_int_equal(items_below(shelf->items, "/Dc", &first), 4);
     assert_int_equal(items_below(shelf->items, "/", &first), items_count(shelf->items));
     assert_int_equal(items_below(shelf->items, "/Dc/0/Voltage", &first), 0);
     assert_int_equal(items_below(shelf->items, "/Nothing", &first), 0);
+}
+
+/* Items are sorted by the whole path, wherever it is divided. */
+static void branches_of_like_names_are_sorted_and_told_apart(void **state)
+{
+    static const char *const in_order[] = {
+        "/Battery",
+        "/Battery0/Soc",
+        "/Battery1",
+        "/BatteryX",
+        "/House/1/A",
+        "/House/1/Info/Limit",
+        "/House/1/Info/Limit2",
+        "/House/1/Info2",
+        "/House/1/Soc",
+        "/House/10/Info/Mode",
+        "/House/10/Soc",
+        "/House/10/Temperature",
+        "/House/1Soc",
+        "/House/1_/Soc",
+        "/House/2/Soc",
+        "/House/Soc",
+        "/House0/Soc",
+        "/HouseX",
+        "/House_",
+    };
+    enum { COUNT = sizeof in_order / sizeof *in_order };
+    struct items *items = items_new(NULL, NULL);
+    size_t first;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(add(items, in_order[i * 7 % COUNT], 'd'), i);
+    for (size_t i = 0; i < COUNT; i++) {
+        char path[ITEMS_PATH_MAX];
+
+        assert_string_equal(items_path(items, items->sorted[i], path), in_order[i]);
+        assert_int_equal(items_find(items, in_order[i]), items->sorted[i]);
+    }
+    assert_int_equal(items_below(items, "/House/1", &first), 5);
+    assert_int_equal(first, 4);
+    assert_int_equal(items_below(items, "/House/1/Info", &first), 2);
+    assert_int_equal(items_below(items, "/House/10", &first), 3);
+    assert_int_equal(items_below(items, "/House", &first), 12);
+    assert_int_equal(items_below(items, "/Battery", &first), 0);
+    assert_int_equal(items_find(items, "/House/1/Info"), -1);
+    assert_int_equal(items_find(items, "/House/10/A"), -1);
+    assert_int_equal(add(items, "/House/1/Info", 'd'), -1);
+    assert_int_equal(add(items, "/House/1/Soc/More", 'd'), -1);
+    assert_true(add(items, "/House/1/In", 'd') >= 0);
+    items_free(items);
+}
+
+static void a_full_tree_takes_no_more_and_keeps_what_it_has(void **state)
+{
+    struct items *items = items_new(NULL, NULL);
+    char path[32];
+
+    (void)state;
+    for (int i = 0; i < ITEMS_COUNT_MAX; i++) {
+        snprintf(path, sizeof path, "/%02X/%02X", (unsigned)i / 256, (unsigned)i % 256);
+        if (add(items, path, 'd') != i)
+            fail_msg("%s is not taken", path);
+        items_set_number(items, i, i);
+    }
+    assert_int_equal(add(items, "/Soc", 'd'), -1);
+    assert_int_equal(add(items, "/FF/FF", 'd'), -1);
+    assert_int_equal(items_count(items), ITEMS_COUNT_MAX);
+    assert_int_equal(items_find(items, "/00/00"), 0);
+    assert_int_equal(items_find(items, path), ITEMS_COUNT_MAX - 1);
+    assert_int_equal(items_find(items, "/Soc"), -1);
+    assert_true(items_value(items, 0).number == 0);
+    assert_true(items_value(items, ITEMS_COUNT_MAX - 1).number == ITEMS_COUNT_MAX - 1);
+    assert_int_equal(items_take_changes(items, NULL, NULL), ITEMS_COUNT_MAX);
+    items_free(items);
+}
+
+/* What items have in common is kept once: each difference has to count. */
+static void items_that_differ_in_one_thing_are_not_taken_for_the_same(void **state)
+{
+    static const char *const other_names[] = {"On", NULL};
+    const struct item_def defs[] = {
+        {"/A", 'd', 2, ROUND_NEAREST, "V", NULL, "Of it", false},
+        {"/B", 'i', 2, ROUND_NEAREST, "V", NULL, "Of it", false},
+        {"/C", 'd', 3, ROUND_NEAREST, "V", NULL, "Of it", false},
+        {"/D", 'd', 2, ROUND_DOWN, "V", NULL, "Of it", false},
+        {"/E", 'd', 2, ROUND_NEAREST, "A", NULL, "Of it", false},
+        {"/F", 'd', 2, ROUND_NEAREST, "V", state_names, "Of it", false},
+        {"/G", 'd', 2, ROUND_NEAREST, "V", other_names, "Of it", false},
+        {"/H", 'd', 2, ROUND_NEAREST, "V", NULL, "Of another", false},
+        {"/I", 'd', 2, ROUND_NEAREST, "V", NULL, "Of it", true},
+    };
+    enum { COUNT = sizeof defs / sizeof *defs };
+    struct shelf *shelf = *state;
+    int first = items_add(shelf->items, &defs[0]);
+
+    for (int i = 1; i < COUNT; i++)
+        assert_int_equal(items_add(shelf->items, &defs[i]), first + i);
+    for (int i = 0; i < COUNT; i++) {
+        const struct item_def def = items_def(shelf->items, first + i);
+
+        assert_path(shelf, first + i, defs[i].path);
+        assert_int_equal(def.type, defs[i].type);
+        assert_int_equal(def.decimals, defs[i].decimals);
+        assert_int_equal(def.rounding, defs[i].rounding);
+        assert_string_equal(def.unit, defs[i].unit);
+        assert_ptr_equal(def.names, defs[i].names);
+        assert_string_equal(def.description, defs[i].description);
+        assert_int_equal(def.writable, defs[i].writable);
+    }
+}
+
+static void a_text_has_the_room_that_it_was_given(void **state)
+{
+    static const struct item_def defs[] = {{.path = "/Long", .type = 's'}, {.path = "/Short", .type = 's'}};
+    struct shelf *shelf = *state;
+    int whole = items_add(shelf->items, &defs[0]);
+    int cut = items_add_short(shelf->items, &defs[1], sizeof "miss");
+
+    items_set_text(shelf->items, whole, "missing");
+    items_set_text(shelf->items, cut, "missing");
+    assert_text(shelf, whole, "missing");
+    assert_text(shelf, cut, "miss");
 }
 
 static void a_tree_grows_while_it_is_in_use_and_keeps_what_it_has(void **state)
@@ -506,6 +640,22 @@ static void another_type_makes_a_value_invalid_and_takes_its_own_values_then(voi
     assert_true(shown(shelf, shelf->volts) == 12.5);
 }
 
+static void another_type_is_that_of_one_item_only(void **state)
+{
+    struct shelf *shelf = *state;
+    int broken = add(shelf->items, "/Dc/0/Current", 'd');
+    int sound = add(shelf->items, "/Dc/1/Current", 'd');
+
+    set_number(shelf, sound, 7.25);
+    assert_true(items_set_type(shelf->items, broken, 's'));
+    items_set_text(shelf->items, broken, "broken");
+    assert_text(shelf, broken, "broken");
+    assert_text(shelf, sound, "7.25");
+    assert_true(items_set_type(shelf->items, broken, 'd'));
+    assert_true(set_number(shelf, broken, 1.2345) == 1.235); /* a text had no decimals to come back to */
+    assert_true(set_number(shelf, sound, 1.2345) == 1.23);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -535,8 +685,13 @@ int main(void)
         TEST(decimals_have_bounds),
         TEST(an_item_is_found_by_its_whole_path_only),
         TEST(a_branch_has_what_is_below_it_and_not_what_only_begins_like_it),
+        TEST(branches_of_like_names_are_sorted_and_told_apart),
+        TEST(a_full_tree_takes_no_more_and_keeps_what_it_has),
+        TEST(items_that_differ_in_one_thing_are_not_taken_for_the_same),
+        TEST(a_text_has_the_room_that_it_was_given),
         TEST(a_tree_grows_while_it_is_in_use_and_keeps_what_it_has),
         TEST(another_type_makes_a_value_invalid_and_takes_its_own_values_then),
+        TEST(another_type_is_that_of_one_item_only),
     };
 
     return cmocka_run_group_tests_name("items", tests, NULL, NULL);

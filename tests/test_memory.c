@@ -502,6 +502,31 @@ static void packs_beyond_those_that_can_be_led_are_told_once(void **state)
     assert_int_equal(times_said(house, "only 64 are led"), 1);
 }
 
+/* Devices have few megabytes to spare, and most of what we keep is what we show. */
+static void what_is_shown_of_64_packs_takes_less_than_100_kB(void **state)
+{
+    size_t before = live_bytes;
+    struct items *items = items_new(NULL, NULL);
+    struct outputs *outputs = outputs_new(items);
+    struct pages *pages = pages_new(items);
+    static struct pack pack; /* some KiB */
+
+    (void)state;
+    pack_clear(&pack);
+    for (int i = 0; i < ALARM_COUNT; i++)
+        pack.reading.alarm[i] = 0;
+    for (size_t slot = 0; slot < OUTPUTS_PACKS_MAX; slot++) {
+        pages_set_pack(pages, slot, &(struct pages_pack){BATTERY "a", "A", "S1", true});
+        pages_set_values(pages, slot, &pack, 0);
+    }
+    assert_true(items_count(items) > 20 * OUTPUTS_PACKS_MAX);
+    assert_in_range(live_bytes - before, 1, 100000);
+    pages_free(pages);
+    outputs_free(outputs);
+    items_free(items);
+    assert_int_equal(live_bytes, before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -515,6 +540,7 @@ int main(void)
         TEST(a_name_that_is_none_is_left_alone),
         TEST(a_pack_that_renames_itself_without_end_fills_a_limited_place_and_is_told_once),
         TEST(packs_beyond_those_that_can_be_led_are_told_once),
+        TEST(what_is_shown_of_64_packs_takes_less_than_100_kB),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

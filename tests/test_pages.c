@@ -169,10 +169,40 @@ static void a_slot_that_is_free_again_shows_nothing(void **state)
     pages_set_pack(bench->pages, 0, &(struct pages_pack){"", "", "", false});
     pages_set_values(bench->pages, 0, NULL, NAN);
     for (size_t i = 0; i < items_count(bench->items); i++) {
-        if (strcmp(items_path(bench->items, (int)i), "/Battery/Request/Id") != 0 &&
+        char path[ITEMS_PATH_MAX];
+
+        items_path(bench->items, (int)i, path);
+        if (strcmp(path, "/Battery/Request/Id") != 0 &&
             items_value(bench->items, (int)i).kind != VALUE_INVALID)
-            fail_msg("%s is shown", items_path(bench->items, (int)i));
+            fail_msg("%s is shown", path);
     }
+}
+
+static void the_texts_of_another_pack_are_shown_as_whole_as_those_before_it(void **state)
+{
+    struct bench *bench = *state;
+    char service[ITEMS_TEXT_MAX], text[READING_TEXT_MAX];
+
+    memset(service, 's', sizeof service - 1);
+    service[sizeof service - 1] = '\0';
+    memset(text, 't', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    strcpy(bench->pack.reading.charge_mode, "Bulk");
+    strcpy(bench->pack.reading.firmware, "1");
+    arrive_at(bench, 0, "A");
+    assert_string_equal(at(bench, "/Battery/1/State").text, "online");
+    strcpy(bench->pack.reading.charge_mode, text);
+    strcpy(bench->pack.reading.firmware, text);
+    pages_set_pack(bench->pages, 0, &(struct pages_pack){service, text, text, true});
+    pages_set_values(bench->pages, 0, &bench->pack, 0);
+    assert_string_equal(at(bench, "/Battery/1/Service").text, service);
+    assert_string_equal(at(bench, "/Battery/1/Name").text, text);
+    assert_string_equal(at(bench, "/Battery/1/Serial").text, text);
+    assert_string_equal(at(bench, "/Battery/1/Info/ChargeMode").text, text);
+    assert_string_equal(at(bench, "/Battery/1/FwVersion").text, text);
+    assert_string_equal(at(bench, "/Diagnostics/Module0/Id").text, text);
+    leave(bench, 0, "A");
+    assert_string_equal(at(bench, "/Battery/1/State").text, "missing");
 }
 
 static void ages_come_in_steps(void **state)
@@ -319,6 +349,7 @@ int main(void)
         TEST(a_limit_of_0_is_no_noise),
         TEST(of_a_missing_pack_only_its_identity_and_its_age_are_known),
         TEST(a_slot_that_is_free_again_shows_nothing),
+        TEST(the_texts_of_another_pack_are_shown_as_whole_as_those_before_it),
         TEST(ages_come_in_steps),
         TEST(cells_are_shown_of_the_pack_that_is_asked_for_only),
         TEST(a_pack_that_is_not_there_cannot_be_asked_for),

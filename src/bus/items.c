@@ -10,10 +10,10 @@
 #include "bus/items_tree.h"
 
 enum {
-    ROOM_FIRST = 128,
+    ITEMS_AT_ONCE = 128,
     KINDS_AT_ONCE = 32,
-    KINDS_MAX = 65535,
-    PATHS_BLOCK = 4000,
+    WORDS_AT_ONCE = 64,
+    LETTERS_BLOCK = 2000,
     DECIMALS_MAX = 6,
     TEXT_TYPE_DECIMALS = 3,
 };
@@ -34,54 +34,93 @@ struct items *items_new(items_set_fn set, void *ctx)
     return items;
 }
 
-/* Paths are many, short and never freed alone. */
-struct item_paths {
-    struct item_paths *before;
+/* ---- what items share ---- */
+
+/* Words are many, short and never freed alone. */
+struct item_letters {
+    struct item_letters *before;
     size_t used, size;
     char text[];
 };
 
-static const char *keep_path(struct items *items, const char *path)
+static const char *keep_letters(struct items *items, const char *word, size_t length)
 {
-    size_t length = strlen(path) + 1;
-    struct item_paths *block = items->paths;
+    struct item_letters *block = items->letters;
+    char *kept;
 
-    if (!block || block->size - block->used < length) {
-        size_t size = length > PATHS_BLOCK ? length : PATHS_BLOCK;
+    if (!block || block->size - block->used < length + 1) {
+        size_t size = length + 1 > LETTERS_BLOCK ? length + 1 : LETTERS_BLOCK;
 
         block = malloc(sizeof *block + size);
         if (!block)
             return NULL;
-        *block = (struct item_paths){.before = items->paths, .size = size};
-        items->paths = block;
+        *block = (struct item_letters){.before = items->letters, .size = size};
+        items->letters = block;
     }
-    block->used += length;
-    return memcpy(block->text + block->used - length, path, length);
+    kept = block->text + block->used;
+    block->used += length + 1;
+    memcpy(kept, word, length);
+    kept[length] = '\0';
+    return kept;
 }
 
-/* The kind of these items, a new one if need be; KINDS_MAX when out of memory. */
-static size_t keep_kind(struct items *items, const struct item_def *def)
+/* The index of the word that these length bytes are, a new one if need be; -1 when out of memory. An item is
+ * mostly added beside the one before it: the newest word is the first to look at. */
+static int keep_word(struct items *items, struct item_words *words, const char *word, size_t length)
 {
-    const char *description = def->description ? def->description : "";
-    size_t i = 0;
+    size_t count = words->count;
 
-    for (; i < items->kind_count; i++) {
-        const struct item_kind *kind = &items->kinds[i];
-
-        if (kind->unit == def->unit && kind->names == def->names && kind->description == description)
-            return i;
+    for (size_t i = count; i-- > 0;) {
+        if (strncmp(words->word[i], word, length) == 0 && words->word[i][length] == '\0')
+            return (int)i;
     }
-    if (i == KINDS_MAX)
-        return KINDS_MAX;
-    if (i % KINDS_AT_ONCE == 0) {
-        struct item_kind *kinds = realloc(items->kinds, (i + KINDS_AT_ONCE) * sizeof *kinds);
+    if (count == ITEMS_COUNT_MAX)
+        return -1;
+    if (count % WORDS_AT_ONCE == 0) {
+        const char **more = realloc(words->word, (count + WORDS_AT_ONCE) * sizeof *more);
+
+        if (!more)
+            return -1;
+        words->word = more;
+    }
+    words->word[count] = keep_letters(items, word, length);
+    if (!words->word[count])
+        return -1;
+    return (int)words->count++;
+}
+
+static bool is_same_kind(const struct item_kind *a, const struct item_kind *b)
+{
+    return a->unit == b->unit && a->names == b->names && a->description == b->description &&
+           a->room == b->room && a->type == b->type && a->decimals == b->decimals &&
+           a->rounds_down == b->rounds_down && a->writable == b->writable;
+}
+
+/* The index of that kind, a new one if need be; -1 when out of memory. */
+static int keep_kind(struct items *items, const struct item_kind *kind)
+{
+    size_t count = items->kind_count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (is_same_kind(&items->kinds[i], kind))
+            return (int)i;
+    }
+    if (count == ITEMS_COUNT_MAX)
+        return -1;
+    if (count % KINDS_AT_ONCE == 0) {
+        struct item_kind *kinds = realloc(items->kinds, (count + KINDS_AT_ONCE) * sizeof *kinds);
 
         if (!kinds)
-            return KINDS_MAX;
+            return -1;
         items->kinds = kinds;
     }
-    items->kinds[items->kind_count++] = (struct item_kind){def->unit, def->names, description};
-    return i;
+    items->kinds[count] = *kind;
+    return (int)items->kind_count++;
+}
+
+const struct item_kind *items_kind(const struct items *items, int item)
+{
+    return &items->kinds[items->item[item].kind];
 }
 
 void items_free(struct items *items)
@@ -89,15 +128,17 @@ void items_free(struct items *items)
     if (!items)
         return;
     for (size_t i = 0; i < items->count; i++) {
-        if (items->item[i].type == 's')
+        if (items_kind(items, (int)i)->type == 's')
             free(items->item[i].text);
     }
-    while (items->paths) {
-        struct item_paths *before = items->paths->before;
+    while (items->letters) {
+        struct item_letters *before = items->letters->before;
 
-        free(items->paths);
-        items->paths = before;
+        free(items->letters);
+        items->letters = before;
     }
+    free(items->branches.word);
+    free(items->leaves.word);
     free(items->kinds);
     free(items->item);
     free(items->sorted);
@@ -120,6 +161,16 @@ static bool is_path(const char *path)
     return true;
 }
 
+/* As strcmp has it for the whole path of the item. */
+static int compare_path(const struct items *items, int item, const char *path)
+{
+    const char *branch = items->branches.word[items->item[item].branch];
+    size_t length = strlen(branch);
+    int order = strncmp(branch, path, length);
+
+    return order != 0 ? order : strcmp(items->leaves.word[items->item[item].leaf], path + length);
+}
+
 /* The first position in sorted whose path is not before path. */
 static size_t lower_bound(const struct items *items, const char *path)
 {
@@ -129,7 +180,7 @@ static size_t lower_bound(const struct items *items, const char *path)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (strcmp(items->item[items->sorted[middle]].path, path) < 0)
+        if (compare_path(items, items->sorted[middle], path) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -140,36 +191,33 @@ static size_t lower_bound(const struct items *items, const char *path)
 size_t items_below(const struct items *items, const char *node, size_t *first)
 {
     size_t length = strlen(node);
-    size_t count = 0;
-    char prefix[1024];
+    char edge[ITEMS_PATH_MAX];
 
-    if (length >= sizeof prefix - 1)
+    if (length >= sizeof edge - 1)
         return 0;
-    memcpy(prefix, node, length + 1);
-    if (prefix[length - 1] != '/')
-        strcpy(prefix + length++, "/");
-    *first = lower_bound(items, prefix);
-    while (*first + count < items->count &&
-           strncmp(items->item[items->sorted[*first + count]].path, prefix, length) == 0)
-        count++;
-    return count;
+    memcpy(edge, node, length + 1);
+    if (edge[length - 1] != '/')
+        strcpy(edge + length++, "/");
+    *first = lower_bound(items, edge);
+    edge[length - 1] = '/' + 1; /* behind everything that goes on with a '/' */
+    return lower_bound(items, edge) - *first;
 }
 
 int items_find(const struct items *items, const char *path)
 {
     size_t at = lower_bound(items, path);
 
-    if (at == items->count || strcmp(items->item[items->sorted[at]].path, path) != 0)
+    if (at == items->count || compare_path(items, items->sorted[at], path) != 0)
         return -1;
     return items->sorted[at];
 }
 
 static bool grow(struct items *items)
 {
-    size_t room = items->room ? 2 * items->room : ROOM_FIRST;
+    size_t room = items->room + ITEMS_AT_ONCE;
     struct item *item = realloc(items->item, room * sizeof *item);
-    int *sorted;
-    int *changes;
+    uint16_t *sorted;
+    uint16_t *changes;
 
     if (item)
         items->item = item;
@@ -188,7 +236,7 @@ static bool grow(struct items *items)
 /* A leaf above or below another leaf would make its path two things at once. */
 static bool is_free(const struct items *items, const char *path)
 {
-    char above[1024];
+    char above[ITEMS_PATH_MAX];
     size_t first;
 
     if (strlen(path) >= sizeof above || items_find(items, path) >= 0 || items_below(items, path, &first) > 0)
@@ -202,36 +250,47 @@ static bool is_free(const struct items *items, const char *path)
     return true;
 }
 
-/* A fresh value of that type, invalid. False when out of memory; the item is as it was then. */
-static bool give_type(struct item *item, char type, unsigned char room)
+/* A fresh value of that kind, invalid. False when out of memory; the item is as it was then. */
+static bool give_kind(struct items *items, struct item *item, const struct item_kind *kind)
 {
-    char *text = type == 's' ? calloc(1, room) : NULL;
+    int index = keep_kind(items, kind);
 
-    if (type == 's' && !text)
+    if (index < 0)
         return false;
-    item->type = type;
-    item->room = room;
-    if (type == 's')
+    if (kind->type == 's') {
+        char *text = calloc(1, kind->room);
+
+        if (!text)
+            return false;
         item->text = text;
-    else
+    } else {
         item->number = NAN;
+    }
+    item->kind = (uint16_t)index;
     return true;
 }
 
 static bool make_item(struct items *items, const struct item_def *def, size_t room, struct item *item)
 {
-    size_t kind = keep_kind(items, def);
+    const char *leaf = strrchr(def->path, '/') + 1;
+    int branch_index = keep_word(items, &items->branches, def->path, (size_t)(leaf - def->path));
+    int leaf_index = keep_word(items, &items->leaves, leaf, strlen(leaf));
+    const struct item_kind kind = {
+        .unit = def->unit,
+        .names = def->names,
+        .description = def->description ? def->description : "",
+        .room = (unsigned char)room,
+        .type = def->type,
+        .decimals = def->decimals,
+        .rounds_down = def->rounding == ROUND_DOWN,
+        .writable = def->writable,
+    };
 
-    if (kind == KINDS_MAX || !give_type(item, def->type, (unsigned char)room))
+    if (branch_index < 0 || leaf_index < 0)
         return false;
-    item->kind = (unsigned short)kind;
-    item->decimals = def->decimals;
-    item->rounds_down = def->rounding == ROUND_DOWN;
-    item->writable = def->writable;
-    item->path = keep_path(items, def->path);
-    if (!item->path && item->type == 's')
-        free(item->text);
-    return item->path != NULL;
+    item->branch = (uint16_t)branch_index;
+    item->leaf = (uint16_t)leaf_index;
+    return give_kind(items, item, &kind);
 }
 
 int items_add_short(struct items *items, const struct item_def *def, size_t room)
@@ -239,8 +298,8 @@ int items_add_short(struct items *items, const struct item_def *def, size_t room
     struct item item = {0};
     size_t at;
 
-    if (!is_path(def->path) || !is_free(items, def->path) || def->decimals < 0 ||
-        def->decimals > DECIMALS_MAX)
+    if (items->count == ITEMS_COUNT_MAX || !is_path(def->path) || !is_free(items, def->path) ||
+        def->decimals < 0 || def->decimals > DECIMALS_MAX)
         return -1;
     if (items->count == items->room && !grow(items))
         return -1;
@@ -248,7 +307,7 @@ int items_add_short(struct items *items, const struct item_def *def, size_t room
         return -1;
     at = lower_bound(items, def->path);
     memmove(&items->sorted[at + 1], &items->sorted[at], (items->count - at) * sizeof *items->sorted);
-    items->sorted[at] = (int)items->count;
+    items->sorted[at] = (uint16_t)items->count;
     items->item[items->count] = item;
     return (int)items->count++;
 }
@@ -261,14 +320,17 @@ int items_add(struct items *items, const struct item_def *def)
 bool items_set_type(struct items *items, int index, char type)
 {
     struct item *item = &items->item[index];
-    char *text = item->type == 's' ? item->text : NULL;
+    struct item_kind kind = *items_kind(items, index);
+    char *text = kind.type == 's' ? item->text : NULL;
 
-    if (type == item->type)
+    if (type == kind.type)
         return true;
     items_set_invalid(items, index);
-    if (type == 'd' && item->type == 's')
-        item->decimals = TEXT_TYPE_DECIMALS; /* a text has none of its own */
-    if (!give_type(item, type, ITEMS_TEXT_MAX))
+    if (type == 'd' && kind.type == 's')
+        kind.decimals = TEXT_TYPE_DECIMALS; /* a text has none of its own */
+    kind.type = type;
+    kind.room = ITEMS_TEXT_MAX;
+    if (!give_kind(items, item, &kind))
         return false;
     free(text);
     return true;
@@ -279,25 +341,26 @@ size_t items_count(const struct items *items)
     return items->count;
 }
 
-const char *items_path(const struct items *items, int item)
-{
-    return items->item[item].path;
-}
-
-struct item_def items_def(const struct items *items, int index)
+const char *items_path(const struct items *items, int index, char *buf)
 {
     const struct item *item = &items->item[index];
-    const struct item_kind *kind = &items->kinds[item->kind];
+
+    strcpy(buf, items->branches.word[item->branch]);
+    return strcat(buf, items->leaves.word[item->leaf]);
+}
+
+struct item_def items_def(const struct items *items, int item)
+{
+    const struct item_kind *kind = items_kind(items, item);
 
     return (struct item_def){
-        .path = item->path,
-        .type = item->type,
-        .decimals = item->decimals,
-        .rounding = item->rounds_down ? ROUND_DOWN : ROUND_NEAREST,
+        .type = kind->type,
+        .decimals = kind->decimals,
+        .rounding = kind->rounds_down ? ROUND_DOWN : ROUND_NEAREST,
         .unit = kind->unit,
         .names = kind->names,
         .description = kind->description,
-        .writable = item->writable,
+        .writable = kind->writable,
     };
 }
 
@@ -308,7 +371,7 @@ static void mark(struct items *items, int item)
     if (items->item[item].changed)
         return;
     items->item[item].changed = true;
-    items->changes[items->change_count++] = item;
+    items->changes[items->change_count++] = (uint16_t)item;
 }
 
 static double power_of_ten(int exponent)
@@ -318,33 +381,34 @@ static double power_of_ten(int exponent)
     return powers[exponent];
 }
 
-static int decimals_of(const struct item *item)
+static int decimals_of(const struct item_kind *kind)
 {
-    return item->type == 'i' ? 0 : item->decimals;
+    return kind->type == 'i' ? 0 : kind->decimals;
 }
 
-static double round_to(const struct item *item, double number)
+static double round_to(const struct item_kind *kind, double number)
 {
-    int decimals = decimals_of(item);
+    int decimals = decimals_of(kind);
     double scaled = number * power_of_ten(decimals);
     double rounded;
 
     if (fabs(scaled) >= FIXED_POINT_MAX)
         return number;
-    rounded = item->rounds_down ? floor(scaled + ROUND_DOWN_TOLERANCE) : round(scaled);
+    rounded = kind->rounds_down ? floor(scaled + ROUND_DOWN_TOLERANCE) : round(scaled);
     return rounded / power_of_ten(decimals) + 0.0; /* -0 becomes 0 */
 }
 
 void items_set_number(struct items *items, int index, double number)
 {
     struct item *item = &items->item[index];
+    const struct item_kind *kind = items_kind(items, index);
 
-    if (!isfinite(number) || item->type == 's') {
+    if (!isfinite(number) || kind->type == 's') {
         items_set_invalid(items, index);
         return;
     }
-    number = round_to(item, number);
-    if (item->type == 'i')
+    number = round_to(kind, number);
+    if (kind->type == 'i')
         number = fmin(fmax(number, INT32_MIN), INT32_MAX);
     if (item->known && number == item->number)
         return;
@@ -404,13 +468,14 @@ static void copy_text(char *to, size_t size, const char *from)
 void items_set_text(struct items *items, int index, const char *text)
 {
     struct item *item = &items->item[index];
+    const struct item_kind *kind = items_kind(items, index);
     char copy[ITEMS_TEXT_MAX];
 
-    if (!text || item->type != 's') {
+    if (!text || kind->type != 's') {
         items_set_invalid(items, index);
         return;
     }
-    copy_text(copy, item->room, text);
+    copy_text(copy, kind->room, text);
     if (item->known && strcmp(copy, item->text) == 0)
         return;
     item->known = true;
@@ -434,7 +499,7 @@ struct value items_value(const struct items *items, int index)
 
     if (!item->known)
         return value_invalid();
-    return item->type == 's' ? value_text(item->text) : value_number(item->number);
+    return items_kind(items, index)->type == 's' ? value_text(item->text) : value_number(item->number);
 }
 
 /* ---- text for a person ---- */
@@ -478,19 +543,19 @@ static const char *value_name(const char *const *names, double number)
 const char *items_text(const struct items *items, int index, char *buf)
 {
     const struct item *item = &items->item[index];
-    const struct item_kind *kind = &items->kinds[item->kind];
+    const struct item_kind *kind = items_kind(items, index);
     const char *name;
 
     if (!item->known)
         return strcpy(buf, invalid_text);
-    if (item->type == 's')
+    if (kind->type == 's')
         return strcpy(buf, item->text);
     name = value_name(kind->names, item->number);
     if (name) {
         snprintf(buf, ITEMS_TEXT_MAX, "%s", name);
         return buf;
     }
-    number_text(buf, item->number, decimals_of(item));
+    number_text(buf, item->number, decimals_of(kind));
     if (kind->unit)
         strncat(buf, kind->unit, ITEMS_TEXT_MAX - 1 - strlen(buf));
     return buf;
@@ -499,10 +564,11 @@ const char *items_text(const struct items *items, int index, char *buf)
 const char *items_number(const struct items *items, int index, char *buf)
 {
     const struct item *item = &items->item[index];
+    const struct item_kind *kind = items_kind(items, index);
 
     *buf = '\0';
-    if (item->known && item->type != 's')
-        number_text(buf, item->number, decimals_of(item));
+    if (item->known && kind->type != 's')
+        number_text(buf, item->number, decimals_of(kind));
     return buf;
 }
 

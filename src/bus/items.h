@@ -12,7 +12,11 @@
 
 struct items;
 
-enum { ITEMS_TEXT_MAX = 160 }; /* bytes of a text value, with its NUL; longer ones are cut at a character */
+enum {
+    ITEMS_TEXT_MAX = 160,   /* bytes of a text value, with its NUL; longer ones are cut at a character */
+    ITEMS_PATH_MAX = 1024,  /* bytes of a path, with its NUL */
+    ITEMS_COUNT_MAX = 65535 /* of a tree */
+};
 
 /* How a number is rounded before it is compared and shown. */
 enum item_rounding { ROUND_NEAREST, ROUND_DOWN /* limits: never more than was computed */ };
@@ -40,8 +44,8 @@ void items_free(struct items *items);
 void items_offer(struct items *items, const struct methods *methods);
 
 /* Adds an item (the path is copied; unit, names and description must outlive the tree); its value is
- * invalid. The number of the item, -1 when out of memory or the path is already there (as a leaf or
- * an inner node) or malformed. */
+ * invalid. The number of the item, which counts on from 0 as they are added; -1 when out of memory, the tree
+ * is full, or the path is already there (as a leaf or an inner node), too long or malformed. */
 int items_add(struct items *items, const struct item_def *def);
 /* The same for an 's' that needs no more than room bytes, with its NUL (2..ITEMS_TEXT_MAX): what is longer is
  * cut there. */
@@ -56,8 +60,9 @@ void items_set_invalid(struct items *items, int item);
 
 /* What is shown. */
 struct value items_value(const struct items *items, int item);
-const char *items_path(const struct items *items, int item);
-struct item_def items_def(const struct items *items, int item);
+struct item_def items_def(const struct items *items, int item); /* its path is NULL: see items_path */
+/* buf must hold ITEMS_PATH_MAX. Returns buf. */
+const char *items_path(const struct items *items, int item, char *buf);
 /* Text for a person ("52.91V", "---"); buf must hold ITEMS_TEXT_MAX. Returns buf. */
 const char *items_text(const struct items *items, int item, char *buf);
 

@@ -34,7 +34,7 @@ static bool append_value(DBusMessageIter *iter, const struct items *items, int i
 {
     struct value value = items_value(items, item);
 
-    return value_append(iter, items->item[item].type, &value);
+    return value_append(iter, items_kind(items, item)->type, &value);
 }
 
 static bool append_text(DBusMessageIter *iter, const struct items *items, int item)
@@ -61,7 +61,8 @@ static bool append_entry(DBusMessageIter *dict, const char *key, append_fn appen
 static bool append_item(DBusMessageIter *list, const struct items *items, int item)
 {
     DBusMessageIter entry, dict;
-    const char *path = items_path(items, item);
+    char buf[ITEMS_PATH_MAX];
+    const char *path = items_path(items, item, buf);
 
     return dbus_message_iter_open_container(list, DBUS_TYPE_DICT_ENTRY, NULL, &entry) &&
            dbus_message_iter_append_basic(&entry, DBUS_TYPE_STRING, &path) &&
@@ -72,7 +73,7 @@ static bool append_item(DBusMessageIter *list, const struct items *items, int it
            dbus_message_iter_close_container(list, &entry);
 }
 
-static bool append_all(DBusMessageIter *iter, const struct items *items, const int *list, size_t count)
+static bool append_all(DBusMessageIter *iter, const struct items *items, const uint16_t *list, size_t count)
 {
     DBusMessageIter array;
 
@@ -99,8 +100,9 @@ static bool append_subtree(DBusMessageIter *iter, const struct items *items, con
         return false;
     for (size_t i = 0; i < count; i++) {
         int item = items->sorted[first + i];
+        char path[ITEMS_PATH_MAX];
 
-        if (!append_entry(&dict, items_path(items, item) + skip, append, items, item))
+        if (!append_entry(&dict, items_path(items, item, path) + skip, append, items, item))
             return false;
     }
     return dbus_message_iter_close_container(&variant, &dict) &&
@@ -202,15 +204,15 @@ static bool is_shown_already(const struct items *items, int item, const struct v
 
 static dbus_int32_t set_item(struct items *items, int item, DBusMessage *call)
 {
-    const struct item *set = &items->item[item];
+    const struct item_kind *kind = items_kind(items, item);
     DBusMessageIter iter;
     struct value value;
 
-    if (!set->writable || !items->set)
+    if (!kind->writable || !items->set)
         return SET_NOT_WRITABLE;
     dbus_message_iter_init(call, &iter);
     value_read(&iter, &value);
-    if (!coerce(set->type, &value))
+    if (!coerce(kind->type, &value))
         return SET_REFUSED;
     if (is_shown_already(items, item, &value))
         return SET_ACCEPTED;
@@ -264,18 +266,18 @@ static void print_children(FILE *xml, const struct items *items, const char *nod
     size_t first = 0;
     size_t count = items_below(items, node, &first);
     size_t skip = strcmp(node, "/") == 0 ? 1 : strlen(node) + 1;
-    const char *said = "";
-    size_t said_length = 0;
+    char said[ITEMS_PATH_MAX] = "";
 
     for (size_t i = 0; i < count; i++) {
-        const char *part = items_path(items, items->sorted[first + i]) + skip;
-        size_t length = strcspn(part, "/");
+        char path[ITEMS_PATH_MAX];
+        char *part = path + skip;
 
-        if (length == said_length && strncmp(part, said, length) == 0)
+        items_path(items, items->sorted[first + i], path);
+        part[strcspn(part, "/")] = '\0';
+        if (strcmp(part, said) == 0)
             continue;
-        fprintf(xml, " <node name=\"%.*s\"/>\n", (int)length, part);
-        said = part;
-        said_length = length;
+        fprintf(xml, " <node name=\"%s\"/>\n", part);
+        strcpy(said, part);
     }
 }
 

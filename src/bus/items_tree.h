@@ -3,46 +3,55 @@
 #ifndef BUS_ITEMS_TREE_H
 #define BUS_ITEMS_TREE_H
 
+#include <stdint.h>
+
 #include "bus/items.h"
 
-/* What many items have in common. */
-struct item_kind {
-    const char *unit;
-    const char *const *names;
-    const char *description;
-};
-
-/* With 64 packs there are some 1,500 of them. */
+/* With 64 packs there are some 1,500 items. What they share is kept once, and an item has its index. */
 struct item {
-    const char *path; /* in the tree's paths */
     union {
         double number;
-        char *text; /* of an 's': room bytes */
+        char *text; /* of an 's': the room of its kind */
     };
-    unsigned short kind; /* in the tree's kinds */
-    unsigned char room;
-    char type;
-    signed char decimals;
-    bool rounds_down : 1;
-    bool writable : 1;
+    uint16_t branch, leaf; /* its path: "/Dc/0/" and "Voltage" */
+    uint16_t kind;
     bool known : 1;
     bool changed : 1; /* since the last publication */
 };
 
-struct item_paths;
+struct item_kind {
+    const char *unit;
+    const char *const *names;
+    const char *description;
+    unsigned char room; /* bytes of a text, with its NUL */
+    char type;
+    signed char decimals;
+    bool rounds_down, writable;
+};
+
+/* Different words, in the order they came. */
+struct item_words {
+    const char **word;
+    size_t count;
+};
+
+struct item_letters;
 
 struct items {
     items_set_fn set;
     void *ctx;
     const struct methods *methods; /* of the owner, on "/"; NULL = none */
     struct item *item;             /* in the order they were added: an item's number is its index */
-    int *sorted;                   /* the same, by path */
-    int *changes;                  /* those that changed, in the order they did */
+    uint16_t *sorted;              /* the same, by path */
+    uint16_t *changes;             /* those that changed, in the order they did */
     size_t count, room, change_count;
+    struct item_words branches, leaves;
     struct item_kind *kinds;
     size_t kind_count;
-    struct item_paths *paths; /* the newest block of them */
+    struct item_letters *letters; /* the newest block of what words are made of */
 };
+
+const struct item_kind *items_kind(const struct items *items, int item);
 
 /* Gives an item another type; its value is invalid then. For the simulated devices, whose values may be
  * made wrong by hand. False when out of memory. */

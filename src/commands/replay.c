@@ -73,9 +73,10 @@ static void print_item(void *ctx, int item)
 {
     struct replay *replay = ctx;
     struct value value = items_value(replay->engine.items, item);
-    const char *path = items_path(replay->engine.items, item);
     char number[ITEMS_TEXT_MAX];
+    char path[ITEMS_PATH_MAX];
 
+    items_path(replay->engine.items, item, path);
     if (value.kind != VALUE_NUMBER) {
         recording_write_value(stdout, replay->time_text, OUTPUTS_SERVICE, path, &value);
         return;

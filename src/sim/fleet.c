@@ -350,17 +350,17 @@ static void make_instance_unique(struct fleet_service *service, const char *path
                                  char *unique)
 {
     const char *colon = strchr(wish, ':');
+    int own = items_find(service->items, path);
     long instance = colon ? strtol(colon + 1, NULL, 10) : 0;
     bool taken = true;
 
     for (; taken; instance++) {
         snprintf(unique, ITEMS_TEXT_MAX, "%.*s:%ld", colon ? (int)(colon - wish) : 0, wish, instance);
         taken = false;
-        for (size_t i = 0; i < items_count(service->items) && !taken; i++) {
-            struct value value = items_value(service->items, (int)i);
+        for (int i = 0; i < (int)items_count(service->items) && !taken; i++) {
+            struct value value = items_value(service->items, i);
 
-            taken = value.kind == VALUE_TEXT && strcmp(value.text, unique) == 0 &&
-                    strcmp(items_path(service->items, (int)i), path) != 0;
+            taken = value.kind == VALUE_TEXT && strcmp(value.text, unique) == 0 && i != own;
         }
     }
 }

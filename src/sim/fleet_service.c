@@ -144,7 +144,7 @@ static void keep_own(struct fleet_service *service, int item)
 {
     struct value value = items_value(service->items, item);
 
-    service->own_type[item] = service->items->item[item].type;
+    service->own_type[item] = items_kind(service->items, item)->type;
     service->own_number[item] = value.kind == VALUE_NUMBER ? value.number : NAN;
     free(service->own_text[item]);
     service->own_text[item] = value.kind == VALUE_TEXT ? strdup(value.text) : NULL;

@@ -381,8 +381,9 @@ bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[]
 void outputs_forget_cells(struct outputs *outputs)
 {
     for (size_t i = 0; i < items_count(outputs->items); i++) {
-        const char *path = items_path(outputs->items, (int)i);
+        char path[ITEMS_PATH_MAX];
 
+        items_path(outputs->items, (int)i, path);
         if (strncmp(path, "/Voltages/", strlen("/Voltages/")) == 0 && strstr(path, "_Cell"))
             items_set_invalid(outputs->items, (int)i);
     }

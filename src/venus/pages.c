@@ -82,6 +82,13 @@ static const struct item_def who_items[WHO_COUNT] = {
                  "Since it last said or answered anything, in steps of 10 s, minutes, hours", false},
 };
 
+static const size_t who_room[WHO_COUNT] = {
+    [WHO_SERVICE] = ITEMS_TEXT_MAX,
+    [WHO_NAME] = READING_TEXT_MAX,
+    [WHO_SERIAL] = READING_TEXT_MAX,
+    [WHO_STATE] = sizeof "missing", /* no state is longer */
+};
+
 static const struct item_def request_item = {
     "/Battery/Request/Id",
     'i',
@@ -117,11 +124,10 @@ enum {
 };
 
 struct page {
-    bool used;    /* the items are there */
-    bool present; /* the slot has a pack that is here */
-    bool taken;   /* the slot has a pack */
-    int who[WHO_COUNT];
-    int field[FIELDS];
+    bool used;                   /* the items are there */
+    bool present;                /* the slot has a pack that is here */
+    bool taken;                  /* the slot has a pack */
+    int first;                   /* its items: enum who, and then fields */
     int learned[LEARNED_FIELDS]; /* -1: never known */
     double learned_shown[LEARNED_FIELDS];
     double shown[FIELDS]; /* numbers as they were before rounding; NAN = not shown */
@@ -179,6 +185,16 @@ static void set_text_or_invalid(struct items *items, int item, const char *text)
     items_set_text(items, item, *text ? text : NULL);
 }
 
+static int who_item(const struct page *page, enum who who)
+{
+    return page->first + (int)who;
+}
+
+static int field_item(const struct page *page, size_t field)
+{
+    return page->first + WHO_COUNT + (int)field;
+}
+
 /* ---- who is there ---- */
 
 static bool add_page(struct pages *pages, size_t slot)
@@ -186,19 +202,17 @@ static bool add_page(struct pages *pages, size_t slot)
     struct page *page = &pages->page[slot];
     char path[PAGE_PATH_MAX];
 
+    page->first = (int)items_count(pages->items);
     for (int i = 0; i < WHO_COUNT; i++) {
         snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, who_items[i].path);
-        page->who[i] =
-            add(pages->items, &who_items[i], path, i == WHO_SERVICE ? ITEMS_TEXT_MAX : READING_TEXT_MAX);
-        if (page->who[i] < 0)
+        if (add(pages->items, &who_items[i], path, who_room[i]) < 0)
             return false;
     }
     for (size_t i = 0; i < FIELDS; i++) {
         snprintf(path, sizeof path, "/Battery/%zu/%s", slot + 1, fields[i].item.path);
-        page->field[i] = add(pages->items, &fields[i].item, path, READING_TEXT_MAX);
-        page->shown[i] = NAN;
-        if (page->field[i] < 0)
+        if (add(pages->items, &fields[i].item, path, READING_TEXT_MAX) < 0)
             return false;
+        page->shown[i] = NAN;
     }
     memset(page->learned, -1, sizeof page->learned);
     if (slot < PAGES_MODULES_MAX) {
@@ -222,10 +236,10 @@ void pages_set_pack(struct pages *pages, size_t slot, const struct pages_pack *p
     }
     page->taken = *pack->service != '\0';
     page->present = page->taken && pack->present;
-    set_text_or_invalid(pages->items, page->who[WHO_SERVICE], pack->service);
-    set_text_or_invalid(pages->items, page->who[WHO_NAME], pack->name);
-    set_text_or_invalid(pages->items, page->who[WHO_SERIAL], pack->serial);
-    set_text_or_invalid(pages->items, page->who[WHO_STATE],
+    set_text_or_invalid(pages->items, who_item(page, WHO_SERVICE), pack->service);
+    set_text_or_invalid(pages->items, who_item(page, WHO_NAME), pack->name);
+    set_text_or_invalid(pages->items, who_item(page, WHO_SERIAL), pack->serial);
+    set_text_or_invalid(pages->items, who_item(page, WHO_STATE),
                         !page->taken    ? ""
                         : page->present ? "online"
                                         : "missing");
@@ -256,9 +270,9 @@ static void set_fields(struct pages *pages, struct page *page, const struct pack
         const void *field = (const char *)pack + fields[i].offset;
 
         if (fields[i].item.type == 's')
-            set_text_or_invalid(pages->items, page->field[i], field);
+            set_text_or_invalid(pages->items, field_item(page, i), field);
         else
-            set_coarsely(pages->items, page->field[i], *(const double *)field, share * fields[i].step,
+            set_coarsely(pages->items, field_item(page, i), *(const double *)field, share * fields[i].step,
                          &page->shown[i]);
     }
 }
@@ -267,7 +281,7 @@ static void forget_fields(struct pages *pages, struct page *page)
 {
     for (size_t i = 0; i < FIELDS; i++) {
         page->shown[i] = NAN;
-        items_set_invalid(pages->items, page->field[i]);
+        items_set_invalid(pages->items, field_item(page, i));
     }
 }
 
@@ -350,8 +364,8 @@ void pages_set_values(struct pages *pages, size_t slot, const struct pack *pack,
         set_fields(pages, page, pack, is_asked_for ? ASKED_SHARE : 1);
     else
         forget_fields(pages, page);
-    items_set_number(pages->items, page->who[WHO_ALARM], page->taken ? highest_alarm(pack) : NAN);
-    items_set_number(pages->items, page->who[WHO_AGE], page->taken ? age_shown_s(age_s) : NAN);
+    items_set_number(pages->items, who_item(page, WHO_ALARM), page->taken ? highest_alarm(pack) : NAN);
+    items_set_number(pages->items, who_item(page, WHO_AGE), page->taken ? age_shown_s(age_s) : NAN);
     if (slot < PAGES_MODULES_MAX)
         set_module(pages, slot, pack);
     if (is_asked_for)

@@ -275,6 +275,23 @@ static void busctl_introspects_us(void **state)
                 "/CustomName");
 }
 
+#define PATHS_OF_ITEMS                                                        \
+    "dbus-send --bus=$BUS --print-reply --dest=" HARNESS_AGGREGATE " / " ITEM \
+    ".GetItems | grep -o 'string \"/.*'"
+
+static void paths_are_told_in_order_and_each_child_once(void **state)
+{
+    struct harness *h = *state;
+
+    start_with_one_pack(h);
+    expect_said(h, PATHS_OF_ITEMS, "\"/Battery/1/Info/ChargeMode\"", "\"/Battery/1/Soc\"", "\"/Soc\"");
+    expect_said(h, PATHS_OF_ITEMS " | LC_ALL=C sort -c", "", "", "");
+    expect_said(h,
+                "dbus-send --bus=$BUS --print-reply --dest=" HARNESS_AGGREGATE
+                " /Battery/1 org.freedesktop.DBus.Introspectable.Introspect | grep '<node ' | uniq -c",
+                " 1  <node name=\"Info\"/>", " 1  <node name=\"Soc\"/>", " 1  <node name=\"System\"/>");
+}
+
 static void gdbus_introspects_every_node_of_us(void **state)
 {
     struct harness *h = *state;
@@ -305,6 +322,7 @@ int main(void)
         harness_test(errors_carry_the_names_that_clients_branch_on),
         harness_test(dbus_send_reads_us),
         harness_test(busctl_introspects_us),
+        harness_test(paths_are_told_in_order_and_each_child_once),
         harness_test(gdbus_introspects_every_node_of_us),
     };
 
