@@ -210,11 +210,19 @@ enum {
     ITEMS_MAX = OUTPUTS_PACKS_MAX * (READING_CELLS_MAX + 64), /* names that change leave theirs behind */
 };
 
+/* Where the cells of a pack are shown. */
+struct cell_row {
+    char name[READING_TEXT_MAX]; /* of the pack that stands in this place */
+    int item[READING_CELLS_MAX]; /* the item + 1; 0 = not looked up yet */
+};
+
 struct outputs {
     struct items *items;
     int item[OUTPUTS_COUNT];
     int alarm[ALARM_COUNT];
     int fixed[FIXED_COUNT];
+    struct cell_row *row; /* OUTPUTS_PACKS_MAX of them, from the first cell that is shown on */
+    size_t rows;
 };
 
 static const char *alarm_help(enum alarm alarm)
@@ -276,6 +284,8 @@ struct outputs *outputs_new(struct items *items)
 
 void outputs_free(struct outputs *outputs)
 {
+    if (outputs)
+        free(outputs->row);
     free(outputs);
 }
 
@@ -320,32 +330,6 @@ static void path_element(const char *name, char *element, size_t size)
     element[used] = '\0';
 }
 
-static bool set_cell(struct outputs *outputs, const char *element, size_t cell, double voltage_V)
-{
-    char path[OUTPUT_PATH_MAX];
-    int item;
-
-    snprintf(path, sizeof path, "/Voltages/%s_Cell%zu", element, cell + 1);
-    item = items_find(outputs->items, path);
-    if (item < 0) {
-        struct item_def def = {
-            path,
-            'd',
-            3,
-            ROUND_NEAREST,
-            "V",
-            NULL,
-            "A cell, with SEND_CELL_VOLTAGES; the name of the pack without what a path cannot have",
-            false};
-
-        if (items_count(outputs->items) < ITEMS_MAX)
-            item = items_add(outputs->items, &def);
-    }
-    if (item >= 0)
-        items_set_number(outputs->items, item, voltage_V);
-    return item >= 0;
-}
-
 /* The pack's part of the path; numbered when it would be empty or that of a pack before it. */
 static void cell_element(const struct pack *const packs[], size_t index, char *element, size_t size)
 {
@@ -363,18 +347,76 @@ static void cell_element(const struct pack *const packs[], size_t index, char *e
         snprintf(element + strlen(element), size - strlen(element), "_%zu", index + 1);
 }
 
+/* The item of a cell, a new one if need be; -1 when there is no room. */
+static int find_cell(struct outputs *outputs, const struct pack *const packs[], size_t index, size_t cell)
+{
+    static const struct item_def like = {
+        NULL,
+        'd',
+        3,
+        ROUND_NEAREST,
+        "V",
+        NULL,
+        "A cell, with SEND_CELL_VOLTAGES; the name of the pack without what a path cannot have",
+        false};
+    struct item_def def = like;
+    char element[READING_TEXT_MAX], path[OUTPUT_PATH_MAX];
+    int item;
+
+    cell_element(packs, index, element, sizeof element);
+    snprintf(path, sizeof path, "/Voltages/%s_Cell%zu", element, cell + 1);
+    item = items_find(outputs->items, path);
+    if (item >= 0 || items_count(outputs->items) >= ITEMS_MAX)
+        return item;
+    def.path = path;
+    return items_add(outputs->items, &def);
+}
+
+static bool set_row(struct outputs *outputs, const struct pack *const packs[], size_t index)
+{
+    struct cell_row *row = &outputs->row[index];
+    const struct pack_reading *reading = &packs[index]->reading;
+    size_t cells = pack_reading_cells_shown(reading);
+    bool all = true;
+
+    for (size_t cell = 0; cell < READING_CELLS_MAX; cell++) {
+        int *item = &row->item[cell];
+
+        if (cell < cells && *item == 0)
+            *item = find_cell(outputs, packs, index, cell) + 1;
+        if (*item > 0) /* also of the last ones when they fall silent */
+            items_set_number(outputs->items, *item - 1, reading->cell_V[cell]);
+        all = all && (cell >= cells || *item > 0);
+    }
+    return all;
+}
+
+static bool are_same_packs(const struct outputs *outputs, const struct pack *const packs[], size_t n)
+{
+    for (size_t i = 0; i < n && i < outputs->rows; i++) {
+        if (strcmp(outputs->row[i].name, packs[i]->name) != 0)
+            return false;
+    }
+    return n == outputs->rows;
+}
+
+/* Each row is looked up once for as long as the same packs stand in the same order: to look for a thousand
+ * paths each time cost more than all the rest. */
 bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n)
 {
     bool all = true;
 
-    for (size_t i = 0; i < n; i++) {
-        size_t cells = pack_reading_cells_shown(&packs[i]->reading);
-        char element[READING_TEXT_MAX];
-
-        cell_element(packs, i, element, sizeof element);
-        for (size_t cell = 0; cell < cells; cell++)
-            all = set_cell(outputs, element, cell, packs[i]->reading.cell_V[cell]) && all;
+    if (!outputs->row)
+        outputs->row = calloc(OUTPUTS_PACKS_MAX, sizeof *outputs->row);
+    if (!outputs->row)
+        return false;
+    if (!are_same_packs(outputs, packs, n)) {
+        outputs_forget_cells(outputs);
+        for (outputs->rows = 0; outputs->rows < n; outputs->rows++)
+            memcpy(outputs->row[outputs->rows].name, packs[outputs->rows]->name, READING_TEXT_MAX);
     }
+    for (size_t i = 0; i < n; i++)
+        all = set_row(outputs, packs, i) && all;
     return all;
 }
 
@@ -387,6 +429,9 @@ void outputs_forget_cells(struct outputs *outputs)
         if (strncmp(path, "/Voltages/", strlen("/Voltages/")) == 0 && strstr(path, "_Cell"))
             items_set_invalid(outputs->items, (int)i);
     }
+    if (outputs->row)
+        memset(outputs->row, 0, outputs->rows * sizeof *outputs->row);
+    outputs->rows = 0;
 }
 
 int outputs_custom_name_item(const struct outputs *outputs)
