@@ -35,6 +35,12 @@ enum above {
     ABOVE_REFUSED, /* a line with an error: its continuation says nothing more */
 };
 
+struct finding {
+    int line; /* 0 = the file as a whole */
+    enum settings_severity severity;
+    char message[MESSAGE_BYTES_MAX];
+};
+
 /* A reading of one file. */
 struct reader {
     const char *name;
@@ -42,6 +48,8 @@ struct reader {
     void *ctx;
     int errors;
     int findings;
+    struct finding *finding; /* the first FINDINGS_MAX of them, by line: users mend from top to bottom */
+    int kept;
 
     const char *text; /* what is left of the file */
     size_t left;
@@ -67,35 +75,58 @@ static void replace_control_characters(char *text)
     }
 }
 
+/* Behind those of the same line. NULL when there are enough of the lines above. */
+static struct finding *make_room(struct reader *reader, int line)
+{
+    struct finding *finding = reader->finding;
+    int at = reader->kept;
+
+    while (at > 0 && finding[at - 1].line > line)
+        at--;
+    if (at == FINDINGS_MAX)
+        return NULL;
+    reader->kept += reader->kept < FINDINGS_MAX;
+    memmove(&finding[at + 1], &finding[at], (size_t)(reader->kept - 1 - at) * sizeof *finding);
+    return &finding[at];
+}
+
 static void say(struct reader *reader, enum settings_severity severity, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 static void say(struct reader *reader, enum settings_severity severity, int line, const char *format, ...)
 {
-    char message[MESSAGE_BYTES_MAX];
-    int used = line > 0 ? snprintf(message, sizeof message, "%.200s:%d: ", reader->name, line)
-                        : snprintf(message, sizeof message, "%.200s: ", reader->name);
+    struct finding *finding = make_room(reader, line);
     va_list arguments;
+    int used;
 
     reader->errors += severity == SETTINGS_ERROR;
-    if (++reader->findings > FINDINGS_MAX)
+    reader->findings++;
+    if (!finding)
         return;
+    finding->line = line;
+    finding->severity = severity;
+    used = line > 0 ? snprintf(finding->message, MESSAGE_BYTES_MAX, "%.200s:%d: ", reader->name, line)
+                    : snprintf(finding->message, MESSAGE_BYTES_MAX, "%.200s: ", reader->name);
     va_start(arguments, format);
-    vsnprintf(message + used, sizeof message - (size_t)used, format, arguments);
+    vsnprintf(finding->message + used, MESSAGE_BYTES_MAX - (size_t)used, format, arguments);
     va_end(arguments);
-    replace_control_characters(message);
-    if (reader->report)
-        reader->report(reader->ctx, severity, message);
+    replace_control_characters(finding->message);
 }
 
-static void say_how_many_more(struct reader *reader)
+static void tell_findings(const struct reader *reader)
 {
-    int more = reader->findings - FINDINGS_MAX;
+    char more[MESSAGE_BYTES_MAX];
 
-    if (more <= 0)
+    if (!reader->report)
         return;
-    reader->findings = 0;
-    say(reader, SETTINGS_NOTE, 0, "%d more findings are not shown. Is this the right file?", more);
+    for (int i = 0; i < reader->kept; i++)
+        reader->report(reader->ctx, reader->finding[i].severity, reader->finding[i].message);
+    if (reader->findings == reader->kept)
+        return;
+    snprintf(more, sizeof more, "%.200s: %d more findings are not shown. Is this the right file?",
+             reader->name, reader->findings - reader->kept);
+    replace_control_characters(more);
+    reader->report(reader->ctx, SETTINGS_NOTE, more);
 }
 
 static void say_not_allowed(struct reader *reader, const struct key *key, const struct given *given,
@@ -488,7 +519,14 @@ static bool reader_init(struct reader *reader, const char *name, const char *tex
     reader->text = text;
     reader->left = length;
     reader->given = calloc(settings_key_count, sizeof *reader->given);
-    return reader->given != NULL;
+    reader->finding = calloc(FINDINGS_MAX, sizeof *reader->finding);
+    return reader->given && reader->finding;
+}
+
+static void reader_free(struct reader *reader)
+{
+    free(reader->given);
+    free(reader->finding);
 }
 
 /* NUL bytes and sizes that no settings file has. */
@@ -529,7 +567,6 @@ static void read_all(struct reader *reader)
     checker.charge_curve_computed = given_of(reader, "CELL_CHARGE_LIMITING_VOLTAGE")->points == 0;
     checker.discharge_curve_computed = given_of(reader, "CELL_DISCHARGE_LIMITING_VOLTAGE")->points == 0;
     settings_check(&reader->config, &checker);
-    say_how_many_more(reader);
 }
 
 int settings_read_text(const char *name, const char *text, size_t length, struct config *config,
@@ -540,12 +577,14 @@ int settings_read_text(const char *name, const char *text, size_t length, struct
     if (!reader_init(&reader, name, text, length, report, ctx)) {
         if (report)
             report(ctx, SETTINGS_ERROR, "out of memory");
+        reader_free(&reader);
         return 1;
     }
     read_all(&reader);
+    tell_findings(&reader);
     if (reader.errors == 0)
         *config = reader.config;
-    free(reader.given);
+    reader_free(&reader);
     return reader.errors;
 }
 

@@ -1019,6 +1019,49 @@ static void all_errors_are_told_at_once(void **state)
     }
 }
 
+/* Whatever finds them (the lines, the values, the checks across keys): whoever mends them goes down the file.
+ */
+static void findings_are_told_by_line_from_top_to_bottom(void **state)
+{
+    static const char text[] = "LOG_PERIOD = soon\n"                  /* a value; late in the table */
+                               "MIN_CELL_VOLTAGE = 3.6\n"             /* a check across keys */
+                               "CELL_CHARGE_LIMITED_CURRENT = 1, x\n" /* a list */
+                               "OWN_SOC_FULL_VOLTAGE = 3.4\n"         /* a note */
+                               "NR_OF_BATTERIES = many\n"             /* the first of the table */
+                               "nonsense\n"                           /* found before all others */
+                               "CELL_DISCHARGE_LIMITED_CURRENT = 0, 1\n" /* a curve */;
+    struct bench *bench = *state;
+    char begin[32];
+
+    assert_int_equal(read_text(bench, text), 6);
+    for (size_t i = 0; i < 7; i++) {
+        snprintf(begin, sizeof begin, "my.ini:%zu: ", i + 1);
+        if (bench->kept <= i || strncmp(bench->finding[i], begin, strlen(begin)) != 0) {
+            print_findings(bench);
+            fail_msg("line %zu is not in its place", i + 1);
+        }
+    }
+    read_text(bench, "OWN_SOC = 7\nOWN_SOC = True\nINVERT_SMARTSHUNT = True\nUSE_SMARTSHUNTS = x\n");
+    assert_non_null(strstr(bench->finding[0], "my.ini:1: OWN_SOC = '7'"));
+    assert_non_null(strstr(bench->finding[1], "my.ini:2: OWN_SOC stands already on line 1"));
+}
+
+/* What stands above is never given up for what stands below. */
+static void of_too_many_findings_those_of_the_first_lines_are_told(void **state)
+{
+    static char text[20000];
+    struct bench *bench = *state;
+
+    strcpy(text, "LOG_PERIOD = soon\n");
+    for (int i = 0; i < 200; i++)
+        strcat(text, "nonsense here\n");
+    assert_int_equal(read_text(bench, text), 201);
+    assert_int_equal(bench->kept, 101);
+    assert_non_null(strstr(bench->finding[0], "my.ini:1: LOG_PERIOD = 'soon'"));
+    assert_non_null(strstr(bench->finding[99], "my.ini:100: "));
+    assert_non_null(strstr(bench->finding[100], "101 more findings are not shown"));
+}
+
 static void a_misspelt_key_is_told_the_nearest_real_one(void **state)
 {
     struct bench *bench = *state;
@@ -1528,6 +1571,8 @@ int main(void)
         TEST(a_current_left_empty_is_200_A_and_no_cap),
         TEST(an_error_names_file_line_key_what_was_found_and_what_is_allowed),
         TEST(all_errors_are_told_at_once),
+        TEST(findings_are_told_by_line_from_top_to_bottom),
+        TEST(of_too_many_findings_those_of_the_first_lines_are_told),
         TEST(a_misspelt_key_is_told_the_nearest_real_one),
         TEST(a_key_given_twice_is_an_error_that_names_both_lines),
         TEST(what_is_no_plain_number_is_an_error),
