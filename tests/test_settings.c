@@ -570,6 +570,23 @@ static void what_is_no_list_of_numbers_is_an_error(void **state)
     }
 }
 
+static void a_bracket_that_is_missing_or_not_the_last_is_told_with_its_place(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9, 3.0, 3.2\n",
+                 "': the ']' is missing (at its end). Allowed: ");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9,\n   3.0, 3.2, ; the last\nOWN_SOC = 1\n",
+                 "my.ini:1: CELL_DISCHARGE_LIMITING_VOLTAGE = '[2.9, 3.0, 3.2,': the ']' is missing");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = 2.9, 3.0, 3.2]\n",
+                 "the '[' at the beginning is missing (at ']')");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9, 3.0], 3.2\n",
+                 "something stands behind the ']' (at ', 3.2')");
+    expect_error(bench, "USE_SMARTSHUNTS = [278, \"Front\"\n", "': the ']' is missing (at its end)");
+    expect_error(bench, "USE_SMARTSHUNTS = 278, 279]\n", "the '[' at the beginning is missing (at ']')");
+    expect_error(bench, "USE_SMARTSHUNTS = [278] x\n", "something stands behind the ']' (at 'x')");
+}
+
 static void a_list_may_name_numbers_of_other_settings(void **state)
 {
     struct bench *bench = *state;
@@ -962,7 +979,7 @@ static void words_that_are_no_setting_however_long_are_no_number(void **state)
     expect_error(bench, text, "is no setting. Remove the line");
     expect_error(bench, "BATTERY_PRODUCT_NAME = '\n", "a quote is missing");
     expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.8, 3, 3.1] and more\n",
-                 "not a list of numbers");
+                 "something stands behind the ']' (at 'and more')");
 }
 
 static void whoever_does_not_listen_is_told_the_number_of_errors_all_the_same(void **state)
@@ -1545,6 +1562,7 @@ int main(void)
         TEST(yes_and_no_have_many_words),
         TEST(a_list_may_have_brackets_a_comma_at_its_end_and_several_lines),
         TEST(what_is_no_list_of_numbers_is_an_error),
+        TEST(a_bracket_that_is_missing_or_not_the_last_is_told_with_its_place),
         TEST(a_list_may_name_numbers_of_other_settings),
         TEST(a_single_number_that_names_another_setting_is_refused_not_guessed),
         TEST(a_name_that_is_not_utf_8_is_told),
