@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "settings_check.h"
+#include "settings_list.h"
 #include "settings_table.h"
 #include "settings_value.h"
 
@@ -56,6 +57,7 @@ struct reader {
     int line;
     bool indented;    /* the line that inih handles now continues reader.key */
     char content[64]; /* the beginning of that line */
+    char comment[64]; /* ... and of what stands behind its ';' */
     bool awaits_pair; /* ... and must be a pair, by what we saw of it */
     enum above above;
     const struct key *key;
@@ -260,15 +262,36 @@ static void finish_line(struct reader *reader)
     reader->awaits_pair = false;
 }
 
-/* "   #289" behind a list of names would be a comment, and the pack nobody's. */
+static char last_character(const char *text)
+{
+    return *text ? text[strlen(text) - 1] : '\0';
+}
+
+/* "   #289" behind a list of names would be a comment, and the pack nobody's; so would "#289" be that is not
+ * indented, when the list is to go on. */
 static bool loses_instance(const struct reader *reader, const char *line, size_t length)
 {
+    const char *value;
     size_t start = 0;
 
     while (start < length && (line[start] == ' ' || line[start] == '\t'))
         start++;
-    return start > 0 && start + 1 < length && line[start] == '#' && isdigit((unsigned char)line[start + 1]) &&
-           reader->above == ABOVE_KEY && settings_value_is_names(reader->key);
+    if (start + 1 >= length || line[start] != '#' || !isdigit((unsigned char)line[start + 1]) ||
+        reader->above != ABOVE_KEY || !settings_value_is_names(reader->key))
+        return false;
+    value = reader->given[reader->key - settings_keys].value;
+    return start > 0 || (*value && settings_list_is_between(last_character(value)));
+}
+
+static void keep_comment(struct reader *reader, const char *text, size_t length)
+{
+    size_t skipped = 0;
+
+    while (skipped < length && (isspace((unsigned char)text[skipped]) || text[skipped] == ';'))
+        skipped++;
+    length -= skipped;
+    snprintf(reader->comment, sizeof reader->comment, "%.*s",
+             (int)(length < sizeof reader->comment ? length : sizeof reader->comment - 1), text + skipped);
 }
 
 /* inih's reader, in the manner of fgets. */
@@ -277,7 +300,7 @@ static char *next_line(char *buffer, int size, void *stream)
     struct reader *reader = stream;
     const char *line = reader->text;
     const char *end;
-    size_t length;
+    size_t length, whole;
 
     finish_line(reader);
     if (reader->left == 0)
@@ -291,10 +314,14 @@ static char *next_line(char *buffer, int size, void *stream)
     if (loses_instance(reader, line, length)) {
         snprintf(buffer, (size_t)size, "%.*s", (int)(length < 40 ? length : 40), line);
         refuse_line(reader, skip_space(buffer),
-                    "a line that begins with # is a comment. Put this instance at the end of the line above");
+                    "a line that begins with # is a comment. Put this instance at the end of the line above; "
+                    "if it is meant as one, begin it with ;");
+        reader->given[reader->key - settings_keys].wrong = true;
         length = 0;
     }
+    whole = length;
     length = content_length(line, length);
+    keep_comment(reader, line + length, whole - length);
     if (length + 2 > (size_t)size) {
         memcpy(buffer, line, (size_t)size - 1);
         buffer[size - 1] = '\0';
@@ -322,6 +349,25 @@ static size_t value_length(const struct key *key, const char *value)
     return length;
 }
 
+/* Names that the user sees in the file and that are none, or one instead of two. */
+static void warn_of_lost_names(struct reader *reader, const char *before, const char *value)
+{
+    const char *key = reader->key->name;
+
+    if (settings_list_is_of_names(reader->comment))
+        say(reader, SETTINGS_WARNING, reader->line,
+            "%s: '%.40s' is a comment, for it stands behind a blank and ;. Between names stands a comma; a "
+            "comment "
+            "of names has a line of its own",
+            key, reader->comment);
+    if (reader->key->type != KEY_PACK_SHUNTS && !settings_list_is_between(last_character(before)) &&
+        !settings_list_is_between(*value))
+        say(reader, SETTINGS_WARNING, reader->line,
+            "%s: '%.40s' continues the name at the end of the line above. If it is another one, put a comma "
+            "between them",
+            key, value);
+}
+
 static void append_value(struct reader *reader, const char *value)
 {
     struct given *given = &reader->given[reader->key - settings_keys];
@@ -330,6 +376,8 @@ static void append_value(struct reader *reader, const char *value)
 
     if (length == 0)
         return;
+    if (settings_value_is_names(reader->key))
+        warn_of_lost_names(reader, given->value, value);
     if (used + length + 2 > sizeof given->value) {
         refuse_line(reader, value, "the value becomes longer than 2000 bytes");
         return;
@@ -404,6 +452,22 @@ static bool is_utf8(const char *text)
     return true;
 }
 
+/* "A # old" is a name, and so is "A #289": it may be none that the user knows. */
+static void warn_of_doubtful_names(struct reader *reader, const struct key *key, const struct given *given)
+{
+    const char *doubtful;
+
+    if (!settings_value_is_names(key) || key->type == KEY_SOURCES || given->line == 0 || given->wrong)
+        return;
+    doubtful = settings_list_doubtful(given->value, key->type != KEY_TEXTS);
+    if (doubtful)
+        say(reader, SETTINGS_WARNING, given->line,
+            "%s: '%.40s%s' is taken for a part of the name before it. If it is, put that name in quotes; if "
+            "it is "
+            "another one, put a comma between them; a comment begins with a blank and ;",
+            key->name, doubtful, strlen(doubtful) > 40 ? "..." : "");
+}
+
 /* Lists come last, for they may name keys. */
 static void store_all(struct reader *reader, bool lists)
 {
@@ -416,8 +480,9 @@ static void store_all(struct reader *reader, bool lists)
         if (settings_value_is_list(key) != lists)
             continue;
         if (is_utf8(given->value))
-            why = settings_value_store(key, given->line > 0 ? given->value : key->default_text,
-                                       &reader->config, &given->points, wrong);
+            why =
+                settings_value_store(key, given->line > 0 && !given->wrong ? given->value : key->default_text,
+                                     &reader->config, &given->points, wrong);
         else
             why = "not UTF-8 text. Save the file as UTF-8";
         if (why) {
@@ -426,6 +491,7 @@ static void store_all(struct reader *reader, bool lists)
             /* so that the checks across keys say no nonsense */
             settings_value_store(key, key->default_text, &reader->config, &given->points, wrong);
         }
+        warn_of_doubtful_names(reader, key, given);
         if (strncmp(key->name, "OWN_SOC_FULL", strlen("OWN_SOC_FULL")) == 0 && given->line > 0 &&
             !is_zero(given->value))
             say(reader, SETTINGS_NOTE, given->line, "%s = '%.40s' has no effect here", key->name,

@@ -21,13 +21,12 @@ bool settings_value_is_list(const struct key *key)
 bool settings_value_is_names(const struct key *key)
 {
     return key->type == KEY_TEXTS || key->type == KEY_PACKS || key->type == KEY_PACK_SHUNTS ||
-           key->type == KEY_SOURCES;
+           key->type == KEY_SOURCES || key->type == KEY_SHAPE || key->type == KEY_SHUNTS;
 }
 
 bool settings_value_is_text(const struct key *key)
 {
-    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS ||
-           key->type == KEY_SHAPE || settings_value_is_names(key);
+    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || settings_value_is_names(key);
 }
 
 static const char *skip_space(const char *text)
@@ -287,8 +286,9 @@ static const char *store_text(const struct key *key, const char *text, char *mem
     return NULL;
 }
 
-/* One element of a list of names, without its quotes. Leaves *text behind it and its comma. */
-static bool parse_name(const char **text, char *name)
+/* One element of a list of shunts, without its quotes or the # of an instance. Leaves *text behind it and its
+ * comma. */
+static bool parse_shunt(const char **text, char *name)
 {
     char quote = **text == '"' || **text == '\'' ? *(*text)++ : '\0';
     const char ends[] = {quote ? quote : ',', quote ? '\0' : ']', '\0'};
@@ -299,8 +299,10 @@ static bool parse_name(const char **text, char *name)
         used--;
     if (used == 0 || used >= CONFIG_TEXT_MAX || (quote && (*text)[length] != quote))
         return false;
-    memcpy(name, *text, used);
-    name[used] = '\0';
+    if (!quote && **text == '#' && used > 1 && strspn(*text + 1, "0123456789") == used - 1)
+        snprintf(name, CONFIG_TEXT_MAX, "%.*s", (int)used - 1, *text + 1);
+    else
+        snprintf(name, CONFIG_TEXT_MAX, "%.*s", (int)used, *text);
     *text = skip_space(*text + length + (quote != '\0'));
     if (**text == ',')
         *text = skip_space(*text + 1);
@@ -327,7 +329,7 @@ static const char *store_shunts(const char *text, struct config *config, char *w
         return no_list;
     text = skip_space(text + bracket);
     while (*text && *text != ']') {
-        if (list->count == CONFIG_NAMES_MAX || !parse_name(&text, list->name[list->count]))
+        if (list->count == CONFIG_NAMES_MAX || !parse_shunt(&text, list->name[list->count]))
             return no_list;
         list->count++;
     }

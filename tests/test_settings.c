@@ -762,6 +762,71 @@ static void an_instance_that_begins_a_line_is_no_comment_by_accident(void **stat
     assert_int_equal(bench->config.packs.count, 3);
 }
 
+/* None of these lists is silently shorter than it looks. */
+static void a_comment_sign_takes_no_name_out_of_a_list_unsaid(void **state)
+{
+    static const struct {
+        const char *text;
+        enum settings_severity severity;
+        const char *finding;
+    } cases[] = {
+        {"PACKS = A,\n#289\nOWN_SOC = 1\n", SETTINGS_ERROR,
+         "my.ini:2: '#289': a line that begins with # is a comment. Put this instance at the end"},
+        {"BANK =\n  #288 |\n  #289\n", SETTINGS_ERROR, "my.ini:2: '#288 |': a line that begins with #"},
+        {"USE_SMARTSHUNTS = [278,\n  #288\n  ]\nCURRENT_FROM_VICTRON = 1\n", SETTINGS_ERROR,
+         "my.ini:2: '#288'"},
+        {"PACKS = \"A\" ; \"B\", C\n", SETTINGS_WARNING, "my.ini:1: PACKS: '\"B\", C' is a comment"},
+        {"IGNORE = A, #288 ;#289\n", SETTINGS_WARNING,
+         "IGNORE: '#289' is a comment, for it stands behind a blank"},
+        {"BANK = A + B ; #289\n", SETTINGS_WARNING, "BANK: '#289' is a comment"},
+        {"PACKS = A #289, B\n", SETTINGS_WARNING,
+         "PACKS: '#289, B' is taken for a part of the name before it"},
+        {"PACKS = A # the old\n", SETTINGS_WARNING, "PACKS: '# the old' is taken for a part of the name"},
+        {"PACKS = \"C\", A; B\n", SETTINGS_WARNING, "PACKS: '; B' is taken for a part of the name"},
+        {"BANK = A + B # old\n", SETTINGS_WARNING, "BANK: '# old' is taken for a part of the name"},
+        {"BATTERY_PRODUCT_NAME = A # old\n", SETTINGS_WARNING, "put that name in quotes"},
+        {"PACKS = House 1\n  House 2\n", SETTINGS_WARNING, "my.ini:2: PACKS: 'House 2' continues the name"},
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_only(bench, cases[i].text, cases[i].severity, cases[i].finding);
+}
+
+static void what_is_plainly_a_comment_or_a_name_is_said_by_nobody(void **state)
+{
+    static const char *const texts[] = {
+        "PACKS = \"A\", #288\n",
+        "PACKS = A, ; the first\n   B ; \"B\" is in the cellar\n",
+        "PACKS = A ; #1 of two\n; \"C\"\n#289\n",
+        "PACKS = [ ; \"all\" of them\n  A, 'B # 2',\n  \"C #3\"\n  ]\n",
+        "PACKS = ; \"House 1\", #289\n",
+        "BANK = (A + #288) |\n   (#289 + \"B; C # 1\")\n",
+        "BANK = A\n  + B\n",
+        "PACK_SHUNT = A: #279\n   soc, #2: #280\n",
+        "BATTERY_PRODUCT_NAME = Pack #1, A;B\n",
+        "CURRENT_SOURCES = vebus, - #288\nCURRENT_FROM_VICTRON = 1\n",
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        expect_good(bench, texts[i]);
+        assert_int_equal(bench->kept, 0);
+    }
+}
+
+static void a_shunt_may_be_named_by_the_sign_of_an_instance(void **state)
+{
+    struct bench *bench = *state;
+    const struct config *config = &bench->config;
+
+    expect_good(bench, "USE_SMARTSHUNTS = \"Front\", #288, \"#7\", #x\nCURRENT_FROM_VICTRON = True\n");
+    assert_int_equal(config->smartshunts.count, 4);
+    assert_string_equal(config->smartshunts.name[1], "288");
+    assert_string_equal(config->smartshunts.name[2], "#7");
+    assert_string_equal(config->smartshunts.name[3], "#x");
+}
+
 static void a_pack_has_a_shunt_by_instance_with_soc_if_told(void **state)
 {
     struct bench *bench = *state;
@@ -1574,6 +1639,9 @@ int main(void)
         TEST(packs_are_named_with_or_without_quotes_and_by_instance),
         TEST(a_wrong_list_of_names_is_told_with_its_place_and_what_to_do),
         TEST(an_instance_that_begins_a_line_is_no_comment_by_accident),
+        TEST(a_comment_sign_takes_no_name_out_of_a_list_unsaid),
+        TEST(what_is_plainly_a_comment_or_a_name_is_said_by_nobody),
+        TEST(a_shunt_may_be_named_by_the_sign_of_an_instance),
         TEST(a_pack_has_a_shunt_by_instance_with_soc_if_told),
         TEST(sources_of_current_are_classes_and_instances_with_a_sign),
         TEST(sources_that_count_twice_by_the_settings_are_told),
