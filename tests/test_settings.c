@@ -1556,6 +1556,21 @@ static void what_has_no_effect_is_noted(void **state)
     expect_only(bench, OWN MONTHS "KEEP_MAX_CVL = True\n", SETTINGS_NOTE, "KEEP_MAX_CVL has no effect");
 }
 
+static void a_pack_that_is_to_be_ignored_is_told_and_which_of_the_two_prevails(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_only(bench, "PACKS = A, House 1\nOWN_SOC = 0\nIGNORE = B, House 1\n", SETTINGS_WARNING,
+                "my.ini:3: IGNORE names 'House 1', which PACKS names too: IGNORE prevails, it is no pack");
+    expect_only(bench, "PACKS = #289, A\nIGNORE = \"#28?\"\n", SETTINGS_WARNING, "IGNORE names '#289'");
+    expect_only(bench, "PACKS = House ?\nIGNORE = H*\n", SETTINGS_WARNING, "IGNORE names 'House ?'");
+    expect_only(
+        bench, "BANK = A + B\nIGNORE = B\n", SETTINGS_WARNING,
+        "IGNORE names 'B', which BANK names too: IGNORE prevails, and its place in the bank stays empty");
+    expect_good(bench, "PACKS = House *, #289\nIGNORE = House 3, House ?, *9\nBANK = \"House 12\" + B\n");
+    assert_int_equal(bench->kept, 0); /* all but some of them */
+}
+
 /* ---- the command ---- */
 
 /* What `check` prints about this text; returns its exit status. */
@@ -1687,6 +1702,7 @@ int main(void)
         TEST(lto_and_lfp_voltages_do_not_mix_in_our_own_charge_control),
         TEST(a_merged_lto_bank_needs_only_the_voltages_that_decide),
         TEST(what_has_no_effect_is_noted),
+        TEST(a_pack_that_is_to_be_ignored_is_told_and_which_of_the_two_prevails),
         TEST(check_prints_every_finding_and_fails_on_errors_only),
     };
 
