@@ -1,8 +1,10 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -788,12 +790,27 @@ static void give_memory_back(void)
     mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
+/* Who reads the log may end, and must not take the battery along. A standard stream that is closed would be
+ * the number of what is opened next: the log would go into the bus. */
+static void secure_streams(void)
+{
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     struct config config;
     int status = 1;
 
+    secure_streams();
     give_memory_back();
     if (!daemon)
         return status;
