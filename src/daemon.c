@@ -1,7 +1,9 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -786,11 +788,26 @@ static void start_handles(struct daemon *daemon)
     uv_signal_start(&daemon->sighup, on_hangup, SIGHUP);
 }
 
+/* Who reads the log may end, and must not take the battery along. A standard stream that is closed would be
+ * the number of what is opened next: the log would go into the bus. */
+static void secure_streams(void)
+{
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     int status = 1;
 
+    secure_streams();
     tidy_begin();
     if (!daemon)
         return status;

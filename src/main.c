@@ -12,41 +12,10 @@
 #include "commands/replay.h"
 #include "commands/simulate.h"
 #include "commands/status.h"
+#include "commands/usage.h"
 #include "commands/work.h"
 #include "daemon.h"
 #include "version.h"
-
-static const char usage[] =
-    "Usage: battery-aggregator [OPTION...] [COMMAND]\n"
-    "Makes several battery packs on the D-Bus of Venus OS one virtual battery.\n"
-    "\n"
-    "Without a command it is the daemon: it runs in the foreground and logs to stdout.\n"
-    "  --settings FILE    settings (default: settings.ini in the data folder, if there)\n"
-    "  --data DIR         where charge and state.ini are kept (default: the current folder)\n"
-    "  --log-level LEVEL  error, warning, info or debug (default: LOGGING of the settings)\n"
-    "  --bus ADDRESS      D-Bus address (default: the session bus if DBUS_SESSION_BUS_ADDRESS is\n"
-    "                     set, else the system bus)\n"
-    "  --help, --version\n"
-    "\n"
-    "Commands:\n"
-    "  check [FILE]       say everything that is wrong with the settings; exit status 0 or 1\n"
-    "  status             what the running daemon shows, in one line\n"
-    "    --watch          a line a second\n"
-    "    --table          with a row a pack, redrawn in place on a terminal\n"
-    "    --json           for programs\n"
-    "    --history        what the bank and its packs have done, since when\n"
-    "  capacity           what they really hold, how certain that is, and how to know it better\n"
-    "  work [--clear]     the numbers behind both, a line each; --clear begins to count anew\n"
-    "  set soc PERCENT    the state of charge is that (OWN_SOC = True)\n"
-    "  set offset AMPERE  the current sensor shows so much too much (SOC_METHOD = learned)\n"
-    "\n"
-    "  record [FILE]      write what the daemon reads on the live bus, until it is stopped\n"
-    "  replay [FILE]      what the daemon would have published for a recording (FILE or stdin), on stdout\n"
-    "  simulate           what would these settings do to a battery? (simulate --help)\n"
-    "  release            return DC feed-in to the user, when the daemon that owes it does not run\n"
-    "  import [PATH]      the settings of a Python aggregator as a settings.ini, on stdout\n"
-    "\n"
-    "See battery-aggregator(1) and battery-aggregator-settings(5).\n";
 
 struct arguments {
     struct daemon_options daemon;
@@ -85,10 +54,19 @@ static const struct option options[] = {{"settings", required_argument, NULL, OP
                                         {"version", no_argument, NULL, OPT_VERSION},
                                         {NULL, 0, NULL, 0}};
 
-static int refuse(const char *what, const char *found)
+static int refuse(const char *command, const char *what, const char *found)
 {
-    fprintf(stderr, "battery-aggregator: %s: %s\nTry 'battery-aggregator --help'.\n", what, found);
+    fprintf(stderr, "battery-aggregator: %s: %s\n", what, found);
+    usage_hint(command);
     return 2;
+}
+
+static int refuse_command(const char *found)
+{
+    return refuse(
+        NULL,
+        "unknown command (check, status, capacity, work, set, record, replay, simulate, release or import)",
+        found);
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -115,7 +93,7 @@ static int take_option(struct arguments *arguments, int option, const char *valu
                 return -1;
             }
         }
-        return refuse("unknown log level (error, warning, info or debug)", value);
+        return refuse(arguments->command, "unknown log level (error, warning, info or debug)", value);
     case OPT_WATCH:
         arguments->status.watch = true;
         return -1;
@@ -132,13 +110,12 @@ static int take_option(struct arguments *arguments, int option, const char *valu
         arguments->clear = true;
         return -1;
     case OPT_HELP:
-        fputs(usage, stdout);
-        return 0;
+        return usage_print(arguments->command) ? 0 : refuse_command(arguments->command);
     case OPT_VERSION:
         puts("battery-aggregator " VERSION);
         return 0;
     default:
-        fputs("Try 'battery-aggregator --help'.\n", stderr);
+        usage_hint(arguments->command);
         return 2;
     }
 }
@@ -187,11 +164,26 @@ static int refuse_foreign(const struct arguments *arguments)
         if (!views[i].given || (arguments->command && strcmp(arguments->command, views[i].of) == 0))
             continue;
         snprintf(what, sizeof what, "an option of %s", views[i].of);
-        return refuse(what, views[i].option);
+        return refuse(arguments->command, what, views[i].option);
     }
     if (arguments->history && (status->watch || status->table || status->json))
-        return refuse("--history and other options of status exclude each other", "choose one");
+        return refuse("status", "--history and other options of status exclude each other", "choose one");
     return -1;
+}
+
+/* The command, wherever it stands: what is said of an option depends on it. Brings the options to the front.
+ */
+static const char *find_command(int argc, char *argv[])
+{
+    const char *command;
+
+    opterr = 0;
+    while (getopt_long(argc, argv, "h", options, NULL) != -1)
+        ;
+    command = optind < argc ? argv[optind] : NULL;
+    opterr = 1;
+    optind = 0; /* from the beginning again */
+    return command;
 }
 
 static int parse(struct arguments *arguments, int argc, char *argv[])
@@ -200,14 +192,14 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
     int option;
 
     arguments->daemon.data_directory = ".";
+    arguments->command = find_command(argc, argv);
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         int status = take_option(arguments, option, optarg);
 
         if (status >= 0)
             return status;
     }
-    if (optind < argc)
-        arguments->command = argv[optind++];
+    optind += arguments->command != NULL;
     if (optind < argc && takes_file(arguments->command))
         arguments->file = argv[optind++];
     if (arguments->command && strcmp(arguments->command, "set") == 0) {
@@ -215,9 +207,9 @@ static int parse(struct arguments *arguments, int argc, char *argv[])
         negative = NULL;
     }
     if (negative)
-        return refuse("one argument too many", negative);
+        return refuse(arguments->command, "one argument too many", negative);
     if (optind < argc)
-        return refuse("one argument too many", argv[optind]);
+        return refuse(arguments->command, "one argument too many", argv[optind]);
     return refuse_foreign(arguments);
 }
 
@@ -253,9 +245,7 @@ static int run(const struct arguments *arguments)
         return command_release(&command);
     if (strcmp(arguments->command, "import") == 0)
         return command_import(command.file);
-    return refuse(
-        "unknown command (check, status, capacity, work, set, record, replay, simulate, release or import)",
-        arguments->command);
+    return refuse_command(arguments->command);
 }
 
 int main(int argc, char *argv[])

@@ -53,6 +53,27 @@ static void say_unmatched(const struct devices *devices, const char *key, const 
     }
 }
 
+/* One battery under two of its names, of which the settings alone do not tell that they are one's. */
+static void say_ignored_packs(const struct devices *devices)
+{
+    const struct pattern_list *packs = &devices->config->packs;
+    const struct pattern_list *ignore = &devices->config->ignore;
+
+    for (size_t i = 0; i < devices->count; i++) {
+        const struct device *device = devices->device[i];
+
+        for (size_t k = 0; k < packs->count && device->naming == NAMED_IGNORED; k++) {
+            if (strpbrk(packs->pattern[k], "*?") || pattern_list_covers(ignore, packs->pattern[k]) ||
+                !pattern_names(packs->pattern[k], &device->pack.reading))
+                continue;
+            log_warning(
+                "PACKS: '%s' is %s, \"%s\", which IGNORE names too: IGNORE prevails, it is no pack. Take "
+                "it out of one of them",
+                packs->pattern[k], device->service, device->pack.reading.custom_name);
+        }
+    }
+}
+
 static void say_unmatched_shunts(const struct devices *devices, const char *here)
 {
     const struct pack_shunts *list = &devices->config->pack_shunts;
@@ -149,6 +170,7 @@ void report_unmatched(struct report_unmatched *report, const struct devices *dev
     report->said = true;
     say_unmatched(devices, "PACKS", &devices->config->packs, here);
     say_unmatched(devices, "IGNORE", &devices->config->ignore, here);
+    say_ignored_packs(devices);
     say_unmatched_shunts(devices, here);
     say_unmatched_bank(devices, here);
 }

@@ -20,8 +20,8 @@ struct report_unmatched {
     double change_s; /* when their number changed */
 };
 
-/* Names in PACKS, IGNORE, PACK_SHUNT and BANK that fit no battery: one line each, once. Call it in each step.
- */
+/* Names in PACKS, IGNORE, PACK_SHUNT and BANK that fit no battery, and batteries that PACKS and IGNORE name:
+ * one line each, once. Call it in each step. */
 void report_unmatched(struct report_unmatched *report, const struct devices *devices, double now_s);
 
 /* A pack that is here, lacks something and is not led by: said once, after REPORT_INCOMPLETE_S. How many

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "settings_check.h"
+#include "settings_list.h"
 #include "settings_table.h"
 #include "settings_value.h"
 
@@ -35,6 +36,12 @@ enum above {
     ABOVE_REFUSED, /* a line with an error: its continuation says nothing more */
 };
 
+struct finding {
+    int line; /* 0 = the file as a whole */
+    enum settings_severity severity;
+    char message[MESSAGE_BYTES_MAX];
+};
+
 /* A reading of one file. */
 struct reader {
     const char *name;
@@ -42,12 +49,15 @@ struct reader {
     void *ctx;
     int errors;
     int findings;
+    struct finding *finding; /* the first FINDINGS_MAX of them, by line: users mend from top to bottom */
+    int kept;
 
     const char *text; /* what is left of the file */
     size_t left;
     int line;
     bool indented;    /* the line that inih handles now continues reader.key */
     char content[64]; /* the beginning of that line */
+    char comment[64]; /* ... and of what stands behind its ';' */
     bool awaits_pair; /* ... and must be a pair, by what we saw of it */
     enum above above;
     const struct key *key;
@@ -67,35 +77,58 @@ static void replace_control_characters(char *text)
     }
 }
 
+/* Behind those of the same line. NULL when there are enough of the lines above. */
+static struct finding *make_room(struct reader *reader, int line)
+{
+    struct finding *finding = reader->finding;
+    int at = reader->kept;
+
+    while (at > 0 && finding[at - 1].line > line)
+        at--;
+    if (at == FINDINGS_MAX)
+        return NULL;
+    reader->kept += reader->kept < FINDINGS_MAX;
+    memmove(&finding[at + 1], &finding[at], (size_t)(reader->kept - 1 - at) * sizeof *finding);
+    return &finding[at];
+}
+
 static void say(struct reader *reader, enum settings_severity severity, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 static void say(struct reader *reader, enum settings_severity severity, int line, const char *format, ...)
 {
-    char message[MESSAGE_BYTES_MAX];
-    int used = line > 0 ? snprintf(message, sizeof message, "%.200s:%d: ", reader->name, line)
-                        : snprintf(message, sizeof message, "%.200s: ", reader->name);
+    struct finding *finding = make_room(reader, line);
     va_list arguments;
+    int used;
 
     reader->errors += severity == SETTINGS_ERROR;
-    if (++reader->findings > FINDINGS_MAX)
+    reader->findings++;
+    if (!finding)
         return;
+    finding->line = line;
+    finding->severity = severity;
+    used = line > 0 ? snprintf(finding->message, MESSAGE_BYTES_MAX, "%.200s:%d: ", reader->name, line)
+                    : snprintf(finding->message, MESSAGE_BYTES_MAX, "%.200s: ", reader->name);
     va_start(arguments, format);
-    vsnprintf(message + used, sizeof message - (size_t)used, format, arguments);
+    vsnprintf(finding->message + used, MESSAGE_BYTES_MAX - (size_t)used, format, arguments);
     va_end(arguments);
-    replace_control_characters(message);
-    if (reader->report)
-        reader->report(reader->ctx, severity, message);
+    replace_control_characters(finding->message);
 }
 
-static void say_how_many_more(struct reader *reader)
+static void tell_findings(const struct reader *reader)
 {
-    int more = reader->findings - FINDINGS_MAX;
+    char more[MESSAGE_BYTES_MAX];
 
-    if (more <= 0)
+    if (!reader->report)
         return;
-    reader->findings = 0;
-    say(reader, SETTINGS_NOTE, 0, "%d more findings are not shown. Is this the right file?", more);
+    for (int i = 0; i < reader->kept; i++)
+        reader->report(reader->ctx, reader->finding[i].severity, reader->finding[i].message);
+    if (reader->findings == reader->kept)
+        return;
+    snprintf(more, sizeof more, "%.200s: %d more findings are not shown. Is this the right file?",
+             reader->name, reader->findings - reader->kept);
+    replace_control_characters(more);
+    reader->report(reader->ctx, SETTINGS_NOTE, more);
 }
 
 static void say_not_allowed(struct reader *reader, const struct key *key, const struct given *given,
@@ -229,15 +262,36 @@ static void finish_line(struct reader *reader)
     reader->awaits_pair = false;
 }
 
-/* "   #289" behind a list of names would be a comment, and the pack nobody's. */
+static char last_character(const char *text)
+{
+    return *text ? text[strlen(text) - 1] : '\0';
+}
+
+/* "   #289" behind a list of names would be a comment, and the pack nobody's; so would "#289" be that is not
+ * indented, when the list is to go on. */
 static bool loses_instance(const struct reader *reader, const char *line, size_t length)
 {
+    const char *value;
     size_t start = 0;
 
     while (start < length && (line[start] == ' ' || line[start] == '\t'))
         start++;
-    return start > 0 && start + 1 < length && line[start] == '#' && isdigit((unsigned char)line[start + 1]) &&
-           reader->above == ABOVE_KEY && settings_value_is_names(reader->key);
+    if (start + 1 >= length || line[start] != '#' || !isdigit((unsigned char)line[start + 1]) ||
+        reader->above != ABOVE_KEY || !settings_value_is_names(reader->key))
+        return false;
+    value = reader->given[reader->key - settings_keys].value;
+    return start > 0 || (*value && settings_list_is_between(last_character(value)));
+}
+
+static void keep_comment(struct reader *reader, const char *text, size_t length)
+{
+    size_t skipped = 0;
+
+    while (skipped < length && (isspace((unsigned char)text[skipped]) || text[skipped] == ';'))
+        skipped++;
+    length -= skipped;
+    snprintf(reader->comment, sizeof reader->comment, "%.*s",
+             (int)(length < sizeof reader->comment ? length : sizeof reader->comment - 1), text + skipped);
 }
 
 /* inih's reader, in the manner of fgets. */
@@ -246,7 +300,7 @@ static char *next_line(char *buffer, int size, void *stream)
     struct reader *reader = stream;
     const char *line = reader->text;
     const char *end;
-    size_t length;
+    size_t length, whole;
 
     finish_line(reader);
     if (reader->left == 0)
@@ -260,10 +314,14 @@ static char *next_line(char *buffer, int size, void *stream)
     if (loses_instance(reader, line, length)) {
         snprintf(buffer, (size_t)size, "%.*s", (int)(length < 40 ? length : 40), line);
         refuse_line(reader, skip_space(buffer),
-                    "a line that begins with # is a comment. Put this instance at the end of the line above");
+                    "a line that begins with # is a comment. Put this instance at the end of the line above; "
+                    "if it is meant as one, begin it with ;");
+        reader->given[reader->key - settings_keys].wrong = true;
         length = 0;
     }
+    whole = length;
     length = content_length(line, length);
+    keep_comment(reader, line + length, whole - length);
     if (length + 2 > (size_t)size) {
         memcpy(buffer, line, (size_t)size - 1);
         buffer[size - 1] = '\0';
@@ -291,6 +349,25 @@ static size_t value_length(const struct key *key, const char *value)
     return length;
 }
 
+/* Names that the user sees in the file and that are none, or one instead of two. */
+static void warn_of_lost_names(struct reader *reader, const char *before, const char *value)
+{
+    const char *key = reader->key->name;
+
+    if (settings_list_is_of_names(reader->comment))
+        say(reader, SETTINGS_WARNING, reader->line,
+            "%s: '%.40s' is a comment, for it stands behind a blank and ;. Between names stands a comma; a "
+            "comment "
+            "of names has a line of its own",
+            key, reader->comment);
+    if (reader->key->type != KEY_PACK_SHUNTS && !settings_list_is_between(last_character(before)) &&
+        !settings_list_is_between(*value))
+        say(reader, SETTINGS_WARNING, reader->line,
+            "%s: '%.40s' continues the name at the end of the line above. If it is another one, put a comma "
+            "between them",
+            key, value);
+}
+
 static void append_value(struct reader *reader, const char *value)
 {
     struct given *given = &reader->given[reader->key - settings_keys];
@@ -299,6 +376,8 @@ static void append_value(struct reader *reader, const char *value)
 
     if (length == 0)
         return;
+    if (settings_value_is_names(reader->key))
+        warn_of_lost_names(reader, given->value, value);
     if (used + length + 2 > sizeof given->value) {
         refuse_line(reader, value, "the value becomes longer than 2000 bytes");
         return;
@@ -373,6 +452,22 @@ static bool is_utf8(const char *text)
     return true;
 }
 
+/* "A # old" is a name, and so is "A #289": it may be none that the user knows. */
+static void warn_of_doubtful_names(struct reader *reader, const struct key *key, const struct given *given)
+{
+    const char *doubtful;
+
+    if (!settings_value_is_names(key) || key->type == KEY_SOURCES || given->line == 0 || given->wrong)
+        return;
+    doubtful = settings_list_doubtful(given->value, key->type != KEY_TEXTS);
+    if (doubtful)
+        say(reader, SETTINGS_WARNING, given->line,
+            "%s: '%.40s%s' is taken for a part of the name before it. If it is, put that name in quotes; if "
+            "it is "
+            "another one, put a comma between them; a comment begins with a blank and ;",
+            key->name, doubtful, strlen(doubtful) > 40 ? "..." : "");
+}
+
 /* Lists come last, for they may name keys. */
 static void store_all(struct reader *reader, bool lists)
 {
@@ -385,8 +480,9 @@ static void store_all(struct reader *reader, bool lists)
         if (settings_value_is_list(key) != lists)
             continue;
         if (is_utf8(given->value))
-            why = settings_value_store(key, given->line > 0 ? given->value : key->default_text,
-                                       &reader->config, &given->points, wrong);
+            why =
+                settings_value_store(key, given->line > 0 && !given->wrong ? given->value : key->default_text,
+                                     &reader->config, &given->points, wrong);
         else
             why = "not UTF-8 text. Save the file as UTF-8";
         if (why) {
@@ -395,6 +491,7 @@ static void store_all(struct reader *reader, bool lists)
             /* so that the checks across keys say no nonsense */
             settings_value_store(key, key->default_text, &reader->config, &given->points, wrong);
         }
+        warn_of_doubtful_names(reader, key, given);
         if (strncmp(key->name, "OWN_SOC_FULL", strlen("OWN_SOC_FULL")) == 0 && given->line > 0 &&
             !is_zero(given->value))
             say(reader, SETTINGS_NOTE, given->line, "%s = '%.40s' has no effect here", key->name,
@@ -488,7 +585,14 @@ static bool reader_init(struct reader *reader, const char *name, const char *tex
     reader->text = text;
     reader->left = length;
     reader->given = calloc(settings_key_count, sizeof *reader->given);
-    return reader->given != NULL;
+    reader->finding = calloc(FINDINGS_MAX, sizeof *reader->finding);
+    return reader->given && reader->finding;
+}
+
+static void reader_free(struct reader *reader)
+{
+    free(reader->given);
+    free(reader->finding);
 }
 
 /* NUL bytes and sizes that no settings file has. */
@@ -529,7 +633,6 @@ static void read_all(struct reader *reader)
     checker.charge_curve_computed = given_of(reader, "CELL_CHARGE_LIMITING_VOLTAGE")->points == 0;
     checker.discharge_curve_computed = given_of(reader, "CELL_DISCHARGE_LIMITING_VOLTAGE")->points == 0;
     settings_check(&reader->config, &checker);
-    say_how_many_more(reader);
 }
 
 int settings_read_text(const char *name, const char *text, size_t length, struct config *config,
@@ -540,12 +643,14 @@ int settings_read_text(const char *name, const char *text, size_t length, struct
     if (!reader_init(&reader, name, text, length, report, ctx)) {
         if (report)
             report(ctx, SETTINGS_ERROR, "out of memory");
+        reader_free(&reader);
         return 1;
     }
     read_all(&reader);
+    tell_findings(&reader);
     if (reader.errors == 0)
         *config = reader.config;
-    free(reader.given);
+    reader_free(&reader);
     return reader.errors;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/calendar.h"
+#include "venus/pattern.h"
 
 enum { FINDING_MAX = 640 };
 
@@ -277,6 +278,26 @@ static void check_listed_shunts(const struct config *config, const struct settin
     }
 }
 
+/* Who takes a few out of "House *" means it; who names one in both has forgotten one of them. */
+static void check_ignored(const struct config *config, const struct settings_checker *checker)
+{
+    for (size_t i = 0; i < config->packs.count; i++) {
+        if (pattern_list_covers(&config->ignore, config->packs.pattern[i]))
+            found(checker, SETTINGS_WARNING, "IGNORE",
+                  "IGNORE names '%s', which PACKS names too: IGNORE prevails, it is no pack. Take it out of "
+                  "one "
+                  "of them",
+                  config->packs.pattern[i]);
+    }
+    for (size_t i = 0; i < config->shape.packs; i++) {
+        if (pattern_list_covers(&config->ignore, config->shape.pack[i]))
+            found(checker, SETTINGS_WARNING, "IGNORE",
+                  "IGNORE names '%s', which BANK names too: IGNORE prevails, and its place in the bank stays "
+                  "empty. Take it out of one of them",
+                  config->shape.pack[i]);
+    }
+}
+
 /* What the user wrote, and what it will not do. */
 static void check_effects(const struct config *config, const struct settings_checker *checker)
 {
@@ -292,6 +313,7 @@ static void check_effects(const struct config *config, const struct settings_che
               "USE_SMARTSHUNTS has no effect while CURRENT_FROM_VICTRON is False");
     check_sources(config, checker);
     check_listed_shunts(config, checker);
+    check_ignored(config, checker);
     if (config->packs.count > 0 && config->battery_product_names.count > 0)
         found(checker, SETTINGS_NOTE, "BATTERY_PRODUCT_NAME",
               "BATTERY_PRODUCT_NAME has no effect while PACKS names the packs");

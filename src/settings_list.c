@@ -270,3 +270,48 @@ const char *settings_list_sources(const char *text, struct current_sources *list
     }
     return walk_end(&walk);
 }
+
+/* ---- what looks like something else ---- */
+
+bool settings_list_is_between(char character)
+{
+    return !character || strchr(",:+|()[]", character);
+}
+
+/* The length of "#289" when nothing else of a name follows, else 0. */
+static size_t instance_length(const char *text)
+{
+    size_t digits = *text == '#' ? strspn(text + 1, "0123456789") : 0;
+
+    return digits > 0 && settings_list_is_between(*skip_space(text + 1 + digits)) ? 1 + digits : 0;
+}
+
+const char *settings_list_doubtful(const char *text, bool instances)
+{
+    bool named = false; /* a name has begun */
+
+    for (const char *at = text; *at; at++) {
+        if (!named && (*at == '"' || *at == '\'')) {
+            at = strchr(at + 1, *at);
+            if (!at)
+                return NULL;
+        }
+        if (settings_list_is_between(*at))
+            named = false;
+        else if (named && *at == ';' && isspace((unsigned char)at[1]))
+            return at;
+        else if (named && *at == '#' && isspace((unsigned char)at[-1]) &&
+                 (isspace((unsigned char)at[1]) || (instances && instance_length(at) > 0)))
+            return at;
+        else if (!isspace((unsigned char)*at))
+            named = true;
+    }
+    return NULL;
+}
+
+bool settings_list_is_of_names(const char *text)
+{
+    const char *end = *text == '"' || *text == '\'' ? strchr(text + 1, *text) : NULL;
+
+    return end ? settings_list_is_between(*skip_space(end + 1)) : instance_length(text) > 0;
+}

@@ -4,6 +4,8 @@
 #ifndef SETTINGS_LIST_H
 #define SETTINGS_LIST_H
 
+#include <stdbool.h>
+
 #include "core/config.h"
 #include "settings_value.h"
 
@@ -20,5 +22,17 @@ const char *settings_list_pack_shunts(const char *text, struct pack_shunts *list
 /* Sources of current: vebus, dcload#31, -#30. */
 const char *settings_list_sources(const char *text, struct current_sources *list,
                                   char wrong[SETTINGS_WRONG_MAX]);
+
+/* Where in a list of names, separated by commas or the signs of BANK, something is taken for a part of the
+ * name before it that looks like a comment ("A # old", "A; B") or, with instances, like one ("A #289"). NULL
+ * = nowhere. */
+const char *settings_list_doubtful(const char *text, bool instances);
+
+/* True when the text is nothing but such names in quotes and instances, or begins with one and its comma:
+ * who has written it for a comment would have written words. */
+bool settings_list_is_of_names(const char *text);
+
+/* True when a name could not end, or could not begin, at this place: a separator, a bracket or nothing. */
+bool settings_list_is_between(char character);
 
 #endif

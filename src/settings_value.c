@@ -21,13 +21,12 @@ bool settings_value_is_list(const struct key *key)
 bool settings_value_is_names(const struct key *key)
 {
     return key->type == KEY_TEXTS || key->type == KEY_PACKS || key->type == KEY_PACK_SHUNTS ||
-           key->type == KEY_SOURCES;
+           key->type == KEY_SOURCES || key->type == KEY_SHAPE || key->type == KEY_SHUNTS;
 }
 
 bool settings_value_is_text(const struct key *key)
 {
-    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || key->type == KEY_SHUNTS ||
-           key->type == KEY_SHAPE || settings_value_is_names(key);
+    return key->type == KEY_TEXT || key->type == KEY_TEXT_PATH || settings_value_is_names(key);
 }
 
 static const char *skip_space(const char *text)
@@ -91,29 +90,48 @@ static bool parse_sum(const struct config *config, const char **text, double *nu
     return true;
 }
 
-/* Numbers with commas between them, with or without brackets and a comma at the end. Returns how many,
- * -1 when something else stands there; *text is then where. */
-static int parse_numbers(const struct config *config, const char **text, double *numbers)
+/* What is wrong, and where: the text from there on. */
+static const char *tell_place(const char *what, const char *where, char *wrong)
 {
-    int count = 0;
+    if (*where)
+        snprintf(wrong, SETTINGS_WRONG_MAX, "%s (at '%.40s')", what, where);
+    else
+        snprintf(wrong, SETTINGS_WRONG_MAX, "%s (at its end)", what);
+    return wrong;
+}
+
+/* What is wrong at the end of a list that began with a bracket or without one; NULL = nothing. */
+static const char *wrong_end(bool bracket, const char **text)
+{
+    bool closed = **text == ']';
+
+    if (bracket && !closed)
+        return "the ']' is missing";
+    if (!bracket && closed)
+        return "the '[' at the beginning is missing";
+    *text = skip_space(*text + closed);
+    return **text ? "something stands behind the ']'" : NULL;
+}
+
+/* Numbers with commas between them, with or without brackets and a comma at the end. Returns NULL, or what is
+ * wrong; *text is then where. */
+static const char *parse_numbers(const struct config *config, const char **text, double *numbers, int *count)
+{
     bool bracket;
 
     *text = skip_space(*text);
     bracket = **text == '[';
     *text = skip_space(*text + bracket);
-    while (**text && **text != ']') {
-        if (count == NUMBERS_MAX || !parse_sum(config, text, &numbers[count]))
-            return -1;
-        count++;
+    for (*count = 0; **text && **text != ']'; ++*count) {
+        if (*count == NUMBERS_MAX || !parse_sum(config, text, &numbers[*count]))
+            return "not a list of numbers";
         *text = skip_space(*text);
         if (**text == ',')
             *text = skip_space(*text + 1);
         else if (**text && **text != ']')
-            return -1;
+            return "not a list of numbers";
     }
-    if (bracket != (**text == ']') || *skip_space(*text + (**text == ']')))
-        return -1;
-    return count;
+    return wrong_end(bracket, text);
 }
 
 static const char *store_number(const struct key *key, const char *text, struct config *config, void *member)
@@ -155,14 +173,12 @@ static const char *store_numbers(const struct key *key, const char *text, struct
                                  size_t *points, char *wrong)
 {
     double numbers[NUMBERS_MAX];
-    int count = parse_numbers(config, &text, numbers);
     struct curve *curve = member;
+    int count;
+    const char *why = parse_numbers(config, &text, numbers, &count);
 
-    if (count < 0) {
-        snprintf(wrong, SETTINGS_WRONG_MAX, "not a list of numbers%s%.40s%s", *text ? " (at '" : "", text,
-                 *text ? "')" : "");
-        return wrong;
-    }
+    if (why)
+        return tell_place(why, text, wrong);
     for (int i = 0; i < count; i++) {
         if (numbers[i] >= key->min && numbers[i] <= key->max)
             continue;
@@ -270,8 +286,9 @@ static const char *store_text(const struct key *key, const char *text, char *mem
     return NULL;
 }
 
-/* One element of a list of names, without its quotes. Leaves *text behind it and its comma. */
-static bool parse_name(const char **text, char *name)
+/* One element of a list of shunts, without its quotes or the # of an instance. Leaves *text behind it and its
+ * comma. */
+static bool parse_shunt(const char **text, char *name)
 {
     char quote = **text == '"' || **text == '\'' ? *(*text)++ : '\0';
     const char ends[] = {quote ? quote : ',', quote ? '\0' : ']', '\0'};
@@ -282,8 +299,10 @@ static bool parse_name(const char **text, char *name)
         used--;
     if (used == 0 || used >= CONFIG_TEXT_MAX || (quote && (*text)[length] != quote))
         return false;
-    memcpy(name, *text, used);
-    name[used] = '\0';
+    if (!quote && **text == '#' && used > 1 && strspn(*text + 1, "0123456789") == used - 1)
+        snprintf(name, CONFIG_TEXT_MAX, "%.*s", (int)used - 1, *text + 1);
+    else
+        snprintf(name, CONFIG_TEXT_MAX, "%.*s", (int)used, *text);
     *text = skip_space(*text + length + (quote != '\0'));
     if (**text == ',')
         *text = skip_space(*text + 1);
@@ -292,30 +311,31 @@ static bool parse_name(const char **text, char *name)
     return true;
 }
 
-static bool parse_shunts(const char *text, struct config *config)
+static const char *store_shunts(const char *text, struct config *config, char *wrong)
 {
+    static const char no_list[] = "neither True, False nor a list of instances or names";
     struct name_list *list = &config->smartshunts;
+    const char *why;
     bool all;
     bool bracket;
 
     list->count = 0;
     if (parse_bool(text, &all)) {
         config->use_smartshunts = all ? SHUNTS_ALL : SHUNTS_NONE;
-        return true;
+        return NULL;
     }
     bracket = *text == '[';
     if (!bracket && isalpha((unsigned char)*text)) /* "Flase" is no name of a shunt */
-        return false;
+        return no_list;
     text = skip_space(text + bracket);
     while (*text && *text != ']') {
-        if (list->count == CONFIG_NAMES_MAX || !parse_name(&text, list->name[list->count]))
-            return false;
+        if (list->count == CONFIG_NAMES_MAX || !parse_shunt(&text, list->name[list->count]))
+            return no_list;
         list->count++;
     }
-    if (bracket != (*text == ']') || *skip_space(text + (*text == ']')))
-        return false;
+    why = wrong_end(bracket, &text);
     config->use_smartshunts = list->count > 0 ? SHUNTS_LISTED : SHUNTS_NONE;
-    return true;
+    return why ? tell_place(why, text, wrong) : NULL;
 }
 
 /* ---- by type ---- */
@@ -343,7 +363,7 @@ const char *settings_value_store(const struct key *key, const char *text, struct
     case KEY_SHAPE:
         return shape_parse(text, member, wrong);
     case KEY_SHUNTS:
-        return parse_shunts(text, config) ? NULL : "neither True, False nor a list of instances or names";
+        return store_shunts(text, config, wrong);
     case KEY_TEXTS:
         return settings_list_texts(text, member, wrong);
     case KEY_PACKS:

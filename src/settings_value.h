@@ -19,7 +19,7 @@ const char *settings_value_store(const struct key *key, const char *text, struct
 /* True for the types that hold several numbers. */
 bool settings_value_is_list(const struct key *key);
 
-/* True for the types that are lists of names, where "#289" is an instance. */
+/* True for the types that are lists of names (of packs, shunts, products, sources). */
 bool settings_value_is_names(const struct key *key);
 
 /* True when '#' may be a part of the value: texts and names. */

@@ -418,6 +418,19 @@ static void packs_are_chosen_by_name_instance_serial_or_product(void **state)
         count(replayed->err, "IGNORE: 'Attic' fits no battery. Here are: \"House 1\" (SerialBattery"), 1);
 }
 
+/* Garage is #3: only with it on the bus are the two names one's. */
+static void a_pack_that_is_ignored_under_another_of_its_names_is_told_once(void **state)
+{
+    struct replayed *replayed = *state;
+
+    replay(replayed, "many", "PACKS = House*, Garage\nIGNORE = \"House 2\", #3\n");
+    assert_int_equal(count(replayed->err, "which IGNORE names too"), 1);
+    assert_int_equal(count(replayed->err,
+                           "PACKS: 'Garage' is com.victronenergy.battery.pack3, \"Garage\", which "
+                           "IGNORE names too: IGNORE prevails, it is no pack"),
+                     1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -433,6 +446,7 @@ int main(void)
         TEST(sources_of_all_classes_make_the_bank_current),
         TEST(a_shunt_in_the_trunk_beside_its_branch_is_told_with_both_numbers),
         TEST(packs_are_chosen_by_name_instance_serial_or_product),
+        TEST(a_pack_that_is_ignored_under_another_of_its_names_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,6 +289,104 @@ static void one_that_never_told_a_voltage_has_no_room(void **state)
     }
 }
 
+/* ---- the rules of both rooms ---- */
+
+/* Gives both packs another value there. */
+static void set_numbers(size_t at, double value)
+{
+    for (int i = 0; i < 2; i++)
+        memcpy((char *)&packs.pack[i].reading + at, &value, sizeof value);
+    packs_remember(&packs);
+}
+
+static double number_at(const struct pack_reading *reading, size_t at)
+{
+    double number;
+
+    memcpy(&number, (const char *)reading + at, sizeof number);
+    return number;
+}
+
+/* Whether a bank of packs in parallel is another one by that value. */
+static bool changes_a_bank(size_t at, double value)
+{
+    static struct bank before, after;
+
+    setup(NULL);
+    memset(&before, 0, sizeof before);
+    memset(&after, 0, sizeof after);
+    bank_merge(packs.list, 2, &before);
+    set_numbers(at, value);
+    bank_merge(packs.list, 2, &after);
+    return memcmp(&before, &after, sizeof before) != 0;
+}
+
+/* What a string shows at that place when its packs show something there. */
+static double shown_by_a_string(size_t at)
+{
+    setup(NULL);
+    set_numbers(at, 0.25);
+    return number_at(merge(), at);
+}
+
+/* Limits are merged beside the bank, in core/limits.c. */
+static bool is_a_limit(size_t at)
+{
+    return at == offsetof(struct pack_reading, charge_voltage_max_V) ||
+           at == offsetof(struct pack_reading, charge_current_max_A) ||
+           at == offsetof(struct pack_reading, discharge_current_max_A);
+}
+
+/* A value that is merged of packs in parallel and unknown of those in series is lost for who sets BANK; one
+ * that a string shows and no bank takes is work for nothing. */
+static void what_is_merged_in_parallel_is_merged_in_series_and_the_other_way_round(void **state)
+{
+    int merged = 0;
+
+    (void)state;
+    for (size_t at = offsetof(struct pack_reading, device_instance); at < sizeof(struct pack_reading);
+         at += sizeof(double)) {
+        size_t number = (at - offsetof(struct pack_reading, device_instance)) / sizeof(double);
+        bool parallel = changes_a_bank(at, 0.25) || changes_a_bank(at, 9.25); /* as a minimum or maximum */
+        bool in_series = !isnan(shown_by_a_string(at));
+
+        if (parallel && !in_series)
+            fail_msg("number %zu of struct pack_reading has a rule in core/bank.c and none in core/series.c",
+                     number);
+        if (in_series && !parallel && !is_a_limit(at))
+            fail_msg("number %zu of struct pack_reading has a rule in core/series.c and none in core/bank.c",
+                     number);
+        merged += parallel;
+    }
+    assert_true(merged > 100); /* it has looked */
+}
+
+static void what_a_string_has_been_through_is_that_of_its_packs(void **state)
+{
+    struct pack_history *a = &packs.pack[0].reading.history;
+    struct pack_history *b = &packs.pack[1].reading.history;
+    const struct pack_history *string;
+
+    (void)state;
+    *a = (struct pack_history){-80, -20, -40, 3, 3600, 11.0, 14.2, 2.75, 3.60, 4, 35, 1, 0};
+    *b = (struct pack_history){-85, -22, -38, 5, 7200, 10.8, 14.4, 2.70, 3.65, 2, 31, 2, 4};
+    string = &merge()->history;
+    assert_near(string->deepest_discharge_Ah, -85,
+                0); /* one current: no string went deeper than its deepest */
+    assert_near(string->last_discharge_Ah, -22, 0);
+    assert_near(string->average_discharge_Ah, -40, 0);
+    assert_near(string->full_discharges, 5, 0);
+    assert_near(string->since_full_s, 7200, 0);
+    assert_near(string->voltage_min_V, 21.8, 1e-9); /* 11.0 + 10.8: it was never lower */
+    assert_near(string->voltage_max_V, 28.6, 1e-9); /* 14.2 + 14.4 */
+    assert_near(string->cell_voltage_min_V, 2.70, 0);
+    assert_near(string->cell_voltage_max_V, 3.65, 0);
+    assert_near(string->temperature_min_C, 2, 0);
+    assert_near(string->temperature_max_C, 35, 0);
+    assert_near(string->low_voltage_alarms, 3, 0);
+    assert_near(string->high_voltage_alarms, 4, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +410,8 @@ int main(void)
         cmocka_unit_test_setup(the_cells_of_each_are_as_many_as_the_settings_say, setup),
         cmocka_unit_test_setup(one_that_shows_0_V_has_no_more_room_for_it, setup),
         cmocka_unit_test_setup(one_that_never_told_a_voltage_has_no_room, setup),
+        cmocka_unit_test(what_is_merged_in_parallel_is_merged_in_series_and_the_other_way_round),
+        cmocka_unit_test_setup(what_a_string_has_been_through_is_that_of_its_packs, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

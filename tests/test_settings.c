@@ -570,6 +570,23 @@ static void what_is_no_list_of_numbers_is_an_error(void **state)
     }
 }
 
+static void a_bracket_that_is_missing_or_not_the_last_is_told_with_its_place(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9, 3.0, 3.2\n",
+                 "': the ']' is missing (at its end). Allowed: ");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9,\n   3.0, 3.2, ; the last\nOWN_SOC = 1\n",
+                 "my.ini:1: CELL_DISCHARGE_LIMITING_VOLTAGE = '[2.9, 3.0, 3.2,': the ']' is missing");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = 2.9, 3.0, 3.2]\n",
+                 "the '[' at the beginning is missing (at ']')");
+    expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.9, 3.0], 3.2\n",
+                 "something stands behind the ']' (at ', 3.2')");
+    expect_error(bench, "USE_SMARTSHUNTS = [278, \"Front\"\n", "': the ']' is missing (at its end)");
+    expect_error(bench, "USE_SMARTSHUNTS = 278, 279]\n", "the '[' at the beginning is missing (at ']')");
+    expect_error(bench, "USE_SMARTSHUNTS = [278] x\n", "something stands behind the ']' (at 'x')");
+}
+
 static void a_list_may_name_numbers_of_other_settings(void **state)
 {
     struct bench *bench = *state;
@@ -743,6 +760,71 @@ static void an_instance_that_begins_a_line_is_no_comment_by_accident(void **stat
     expect_error(bench, "PACKS = A,\n   #289\n", "my.ini:2: '#289': a line that begins with # is a comment");
     expect_good(bench, "PACKS = A,\n   B, #289\n   # the two of them\n");
     assert_int_equal(bench->config.packs.count, 3);
+}
+
+/* None of these lists is silently shorter than it looks. */
+static void a_comment_sign_takes_no_name_out_of_a_list_unsaid(void **state)
+{
+    static const struct {
+        const char *text;
+        enum settings_severity severity;
+        const char *finding;
+    } cases[] = {
+        {"PACKS = A,\n#289\nOWN_SOC = 1\n", SETTINGS_ERROR,
+         "my.ini:2: '#289': a line that begins with # is a comment. Put this instance at the end"},
+        {"BANK =\n  #288 |\n  #289\n", SETTINGS_ERROR, "my.ini:2: '#288 |': a line that begins with #"},
+        {"USE_SMARTSHUNTS = [278,\n  #288\n  ]\nCURRENT_FROM_VICTRON = 1\n", SETTINGS_ERROR,
+         "my.ini:2: '#288'"},
+        {"PACKS = \"A\" ; \"B\", C\n", SETTINGS_WARNING, "my.ini:1: PACKS: '\"B\", C' is a comment"},
+        {"IGNORE = A, #288 ;#289\n", SETTINGS_WARNING,
+         "IGNORE: '#289' is a comment, for it stands behind a blank"},
+        {"BANK = A + B ; #289\n", SETTINGS_WARNING, "BANK: '#289' is a comment"},
+        {"PACKS = A #289, B\n", SETTINGS_WARNING,
+         "PACKS: '#289, B' is taken for a part of the name before it"},
+        {"PACKS = A # the old\n", SETTINGS_WARNING, "PACKS: '# the old' is taken for a part of the name"},
+        {"PACKS = \"C\", A; B\n", SETTINGS_WARNING, "PACKS: '; B' is taken for a part of the name"},
+        {"BANK = A + B # old\n", SETTINGS_WARNING, "BANK: '# old' is taken for a part of the name"},
+        {"BATTERY_PRODUCT_NAME = A # old\n", SETTINGS_WARNING, "put that name in quotes"},
+        {"PACKS = House 1\n  House 2\n", SETTINGS_WARNING, "my.ini:2: PACKS: 'House 2' continues the name"},
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_only(bench, cases[i].text, cases[i].severity, cases[i].finding);
+}
+
+static void what_is_plainly_a_comment_or_a_name_is_said_by_nobody(void **state)
+{
+    static const char *const texts[] = {
+        "PACKS = \"A\", #288\n",
+        "PACKS = A, ; the first\n   B ; \"B\" is in the cellar\n",
+        "PACKS = A ; #1 of two\n; \"C\"\n#289\n",
+        "PACKS = [ ; \"all\" of them\n  A, 'B # 2',\n  \"C #3\"\n  ]\n",
+        "PACKS = ; \"House 1\", #289\n",
+        "BANK = (A + #288) |\n   (#289 + \"B; C # 1\")\n",
+        "BANK = A\n  + B\n",
+        "PACK_SHUNT = A: #279\n   soc, #2: #280\n",
+        "BATTERY_PRODUCT_NAME = Pack #1, A;B\n",
+        "CURRENT_SOURCES = vebus, - #288\nCURRENT_FROM_VICTRON = 1\n",
+    };
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        expect_good(bench, texts[i]);
+        assert_int_equal(bench->kept, 0);
+    }
+}
+
+static void a_shunt_may_be_named_by_the_sign_of_an_instance(void **state)
+{
+    struct bench *bench = *state;
+    const struct config *config = &bench->config;
+
+    expect_good(bench, "USE_SMARTSHUNTS = \"Front\", #288, \"#7\", #x\nCURRENT_FROM_VICTRON = True\n");
+    assert_int_equal(config->smartshunts.count, 4);
+    assert_string_equal(config->smartshunts.name[1], "288");
+    assert_string_equal(config->smartshunts.name[2], "#7");
+    assert_string_equal(config->smartshunts.name[3], "#x");
 }
 
 static void a_pack_has_a_shunt_by_instance_with_soc_if_told(void **state)
@@ -962,7 +1044,7 @@ static void words_that_are_no_setting_however_long_are_no_number(void **state)
     expect_error(bench, text, "is no setting. Remove the line");
     expect_error(bench, "BATTERY_PRODUCT_NAME = '\n", "a quote is missing");
     expect_error(bench, "CELL_DISCHARGE_LIMITING_VOLTAGE = [2.8, 3, 3.1] and more\n",
-                 "not a list of numbers");
+                 "something stands behind the ']' (at 'and more')");
 }
 
 static void whoever_does_not_listen_is_told_the_number_of_errors_all_the_same(void **state)
@@ -1017,6 +1099,49 @@ static void all_errors_are_told_at_once(void **state)
         snprintf(where, sizeof where, "my.ini:%d: ", line);
         assert_true(found(bench, SETTINGS_ERROR, where));
     }
+}
+
+/* Whatever finds them (the lines, the values, the checks across keys): whoever mends them goes down the file.
+ */
+static void findings_are_told_by_line_from_top_to_bottom(void **state)
+{
+    static const char text[] = "LOG_PERIOD = soon\n"                  /* a value; late in the table */
+                               "MIN_CELL_VOLTAGE = 3.6\n"             /* a check across keys */
+                               "CELL_CHARGE_LIMITED_CURRENT = 1, x\n" /* a list */
+                               "OWN_SOC_FULL_VOLTAGE = 3.4\n"         /* a note */
+                               "NR_OF_BATTERIES = many\n"             /* the first of the table */
+                               "nonsense\n"                           /* found before all others */
+                               "CELL_DISCHARGE_LIMITED_CURRENT = 0, 1\n" /* a curve */;
+    struct bench *bench = *state;
+    char begin[32];
+
+    assert_int_equal(read_text(bench, text), 6);
+    for (size_t i = 0; i < 7; i++) {
+        snprintf(begin, sizeof begin, "my.ini:%zu: ", i + 1);
+        if (bench->kept <= i || strncmp(bench->finding[i], begin, strlen(begin)) != 0) {
+            print_findings(bench);
+            fail_msg("line %zu is not in its place", i + 1);
+        }
+    }
+    read_text(bench, "OWN_SOC = 7\nOWN_SOC = True\nINVERT_SMARTSHUNT = True\nUSE_SMARTSHUNTS = x\n");
+    assert_non_null(strstr(bench->finding[0], "my.ini:1: OWN_SOC = '7'"));
+    assert_non_null(strstr(bench->finding[1], "my.ini:2: OWN_SOC stands already on line 1"));
+}
+
+/* What stands above is never given up for what stands below. */
+static void of_too_many_findings_those_of_the_first_lines_are_told(void **state)
+{
+    static char text[20000];
+    struct bench *bench = *state;
+
+    strcpy(text, "LOG_PERIOD = soon\n");
+    for (int i = 0; i < 200; i++)
+        strcat(text, "nonsense here\n");
+    assert_int_equal(read_text(bench, text), 201);
+    assert_int_equal(bench->kept, 101);
+    assert_non_null(strstr(bench->finding[0], "my.ini:1: LOG_PERIOD = 'soon'"));
+    assert_non_null(strstr(bench->finding[99], "my.ini:100: "));
+    assert_non_null(strstr(bench->finding[100], "101 more findings are not shown"));
 }
 
 static void a_misspelt_key_is_told_the_nearest_real_one(void **state)
@@ -1431,6 +1556,21 @@ static void what_has_no_effect_is_noted(void **state)
     expect_only(bench, OWN MONTHS "KEEP_MAX_CVL = True\n", SETTINGS_NOTE, "KEEP_MAX_CVL has no effect");
 }
 
+static void a_pack_that_is_to_be_ignored_is_told_and_which_of_the_two_prevails(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_only(bench, "PACKS = A, House 1\nOWN_SOC = 0\nIGNORE = B, House 1\n", SETTINGS_WARNING,
+                "my.ini:3: IGNORE names 'House 1', which PACKS names too: IGNORE prevails, it is no pack");
+    expect_only(bench, "PACKS = #289, A\nIGNORE = \"#28?\"\n", SETTINGS_WARNING, "IGNORE names '#289'");
+    expect_only(bench, "PACKS = House ?\nIGNORE = H*\n", SETTINGS_WARNING, "IGNORE names 'House ?'");
+    expect_only(
+        bench, "BANK = A + B\nIGNORE = B\n", SETTINGS_WARNING,
+        "IGNORE names 'B', which BANK names too: IGNORE prevails, and its place in the bank stays empty");
+    expect_good(bench, "PACKS = House *, #289\nIGNORE = House 3, House ?, *9\nBANK = \"House 12\" + B\n");
+    assert_int_equal(bench->kept, 0); /* all but some of them */
+}
+
 /* ---- the command ---- */
 
 /* What `check` prints about this text; returns its exit status. */
@@ -1502,6 +1642,7 @@ int main(void)
         TEST(yes_and_no_have_many_words),
         TEST(a_list_may_have_brackets_a_comma_at_its_end_and_several_lines),
         TEST(what_is_no_list_of_numbers_is_an_error),
+        TEST(a_bracket_that_is_missing_or_not_the_last_is_told_with_its_place),
         TEST(a_list_may_name_numbers_of_other_settings),
         TEST(a_single_number_that_names_another_setting_is_refused_not_guessed),
         TEST(a_name_that_is_not_utf_8_is_told),
@@ -1513,6 +1654,9 @@ int main(void)
         TEST(packs_are_named_with_or_without_quotes_and_by_instance),
         TEST(a_wrong_list_of_names_is_told_with_its_place_and_what_to_do),
         TEST(an_instance_that_begins_a_line_is_no_comment_by_accident),
+        TEST(a_comment_sign_takes_no_name_out_of_a_list_unsaid),
+        TEST(what_is_plainly_a_comment_or_a_name_is_said_by_nobody),
+        TEST(a_shunt_may_be_named_by_the_sign_of_an_instance),
         TEST(a_pack_has_a_shunt_by_instance_with_soc_if_told),
         TEST(sources_of_current_are_classes_and_instances_with_a_sign),
         TEST(sources_that_count_twice_by_the_settings_are_told),
@@ -1528,6 +1672,8 @@ int main(void)
         TEST(a_current_left_empty_is_200_A_and_no_cap),
         TEST(an_error_names_file_line_key_what_was_found_and_what_is_allowed),
         TEST(all_errors_are_told_at_once),
+        TEST(findings_are_told_by_line_from_top_to_bottom),
+        TEST(of_too_many_findings_those_of_the_first_lines_are_told),
         TEST(a_misspelt_key_is_told_the_nearest_real_one),
         TEST(a_key_given_twice_is_an_error_that_names_both_lines),
         TEST(what_is_no_plain_number_is_an_error),
@@ -1556,6 +1702,7 @@ int main(void)
         TEST(lto_and_lfp_voltages_do_not_mix_in_our_own_charge_control),
         TEST(a_merged_lto_bank_needs_only_the_voltages_that_decide),
         TEST(what_has_no_effect_is_noted),
+        TEST(a_pack_that_is_to_be_ignored_is_told_and_which_of_the_two_prevails),
         TEST(check_prints_every_finding_and_fails_on_errors_only),
     };
 

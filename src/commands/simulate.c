@@ -57,7 +57,7 @@ enum number_option {
     PLOT_DAY,
     NUMBERS
 };
-enum other_option { SETTINGS = NUMBERS, CONTROLLER, FEED_IN, OUTAGES, PLOT, CSV, JSON, HELP };
+enum other_option { SETTINGS = NUMBERS, CONTROLLER, FEED_IN, OUTAGES, PLOT, CSV, JSON, HELP = 'h' };
 
 static const struct option options[] = {{"days", required_argument, NULL, DAYS},
                                         {"start-day", required_argument, NULL, START_DAY},
@@ -167,7 +167,8 @@ static int take_option(struct simulation *simulation, int option, const char *va
         fputs(usage, stdout);
         return 0;
     default:
-        fputs("Try 'battery-aggregator simulate --help'.\n", stderr);
+        fputs("Usage: battery-aggregator simulate [OPTION...]\nTry 'battery-aggregator simulate --help'.\n",
+              stderr);
         return 2;
     }
 }
@@ -179,7 +180,7 @@ static int parse(struct simulation *simulation, int argc, char *argv[])
     for (int i = 0; i < NUMBERS; i++)
         simulation->number[i] = ranges[i].preset;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         int status = take_option(simulation, option, optarg);
 
         if (status >= 0)

@@ -39,6 +39,19 @@ static const struct merge {
     MERGE(SUM, discharged_energy_kWh),
     MERGE(LARGEST, drawn_Ah),
     MERGE(WORST, cell_temperature_max_C),
+    MERGE(SMALLEST, history.deepest_discharge_Ah), /* <= 0, as the next two; of one current */
+    MERGE(SMALLEST, history.last_discharge_Ah),
+    MERGE(SMALLEST, history.average_discharge_Ah),
+    MERGE(WORST, history.full_discharges),
+    MERGE(WORST, history.since_full_s),
+    MERGE(SUM, history.voltage_min_V), /* perhaps not of one moment: the string was never lower */
+    MERGE(SUM, history.voltage_max_V),
+    MERGE(SMALLEST, history.cell_voltage_min_V),
+    MERGE(LARGEST, history.cell_voltage_max_V),
+    MERGE(SMALLEST, history.temperature_min_C),
+    MERGE(LARGEST, history.temperature_max_C),
+    MERGE(SUM, history.low_voltage_alarms),
+    MERGE(SUM, history.high_voltage_alarms),
 #undef MERGE
 };
 

@@ -31,7 +31,8 @@ bool series_has(const struct series *series, const struct pack *pack);
  * smallest missing one: capacity R + M, SoC R / (R + M). CVL is the sum of theirs, less what the other packs
  * could still rise more than the nearest to its CVL: so nobody is pushed over its own by its sister. CCL and
  * DCL the smallest; one that blocks blocks all; current the mean of those known; times of all, levels of
- * alarms the worst. */
+ * alarms the worst. Each row of the table in bank.c has one here: what is unknown of a string is unknown of
+ * the bank. */
 void series_merge(struct series *series, const struct config *config, const struct pack *const members[],
                   size_t n, double time_s);
 

@@ -50,6 +50,7 @@ struct fleet {
     uint64_t random;
     double last_s;
     bool paused, stopping;
+    bool unreached; /* there is no bus, and that is said */
 
     /* What the system service knows of the aggregate: as DVCC, it hands the limits on. */
     struct bus *reader_bus;
@@ -621,11 +622,28 @@ static void on_arrived(void *ctx, struct fleet_service *service)
 {
     struct fleet *fleet = ctx;
 
+    fleet->unreached = false;
     fleet->arrived++;
     if (fleet->arrived == fleet->count && fleet->options->ready)
         answer("ready");
     else if (fleet->arrived > fleet->count)
         answer("ok %s is here", service->name);
+}
+
+/* All services find it out at once. */
+static void on_unreached(void *ctx, const char *why)
+{
+    struct fleet *fleet = ctx;
+    const char *address = fleet->options->bus_address;
+
+    if (fleet->unreached)
+        return;
+    fleet->unreached = true;
+    fprintf(stderr,
+            "battery-fleet: no bus at %s (%s): trying again until there is one. Start a dbus-daemon there, "
+            "or name "
+            "another by --bus\n",
+            address ? address : bus_default_address(), why);
 }
 
 static struct device *find_device(struct fleet *fleet, char **words)
@@ -826,7 +844,7 @@ static struct device *add_device(struct fleet *fleet, enum kind kind, size_t ind
                                  int number)
 {
     struct device *device = &fleet->device[fleet->count];
-    struct fleet_service_client client = {fleet, on_arrived, NULL, NULL};
+    struct fleet_service_client client = {fleet, on_arrived, on_unreached, NULL, NULL};
     char name[FLEET_NAME_MAX];
 
     if (fleet->count == SERVICES_MAX)

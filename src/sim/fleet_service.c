@@ -18,8 +18,9 @@ static void on_down(void *ctx, const char *why)
 {
     struct fleet_service *service = ctx;
 
-    (void)why;
     bus_name_down(&service->own);
+    if (service->client.unreached)
+        service->client.unreached(service->client.ctx, why);
 }
 
 static bool on_message(void *ctx, DBusMessage *message)

@@ -18,6 +18,8 @@ struct fleet_service_client {
     void *ctx;
     /* Its name is on the bus. */
     void (*arrived)(void *ctx, struct fleet_service *service);
+    /* It has no bus, or has lost it; it goes on trying. May be NULL. */
+    void (*unreached)(void *ctx, const char *why);
     /* A message that the items do not answer; true = handled. May be NULL. */
     bool (*message)(void *ctx, struct fleet_service *service, DBusMessage *message);
     /* A write from the bus; result as items_set_fn. May be NULL: nothing is writable. */

@@ -69,6 +69,23 @@ bool pattern_list_names(const struct pattern_list *list, const struct pack_readi
     return false;
 }
 
+/* A pattern taken as text: its * is more than one character, and an instance is no name. */
+static bool covers(const char *wide, const char *narrow)
+{
+    return strcmp(wide, narrow) == 0 ||
+           (pattern_fits(wide, narrow) && !(strchr(wide, '?') && strchr(narrow, '*')) &&
+            (*narrow != '#' || *wide == '#'));
+}
+
+bool pattern_list_covers(const struct pattern_list *list, const char *pattern)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (covers(list->pattern[i], pattern))
+            return true;
+    }
+    return false;
+}
+
 bool pattern_list_in(const struct pattern_list *list, const char *text)
 {
     for (size_t i = 0; i < list->count; i++) {

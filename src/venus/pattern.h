@@ -16,6 +16,9 @@ bool pattern_names(const char *pattern, const struct pack_reading *reading);
 /* One of the patterns does. */
 bool pattern_list_names(const struct pattern_list *list, const struct pack_reading *reading);
 
+/* Whatever fits the pattern fits one of the list too, by the same of its names. */
+bool pattern_list_covers(const struct pattern_list *list, const char *pattern);
+
 /* One of the patterns is a part of the text or, where it has * or ?, fits all of it. */
 bool pattern_list_in(const struct pattern_list *list, const char *text);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -65,6 +66,7 @@ struct harness {
     int daemon_status;
     int log_fd;
     bool log_clogged; /* nobody reads it */
+    bool log_socket;  /* the next daemon has no pipe */
     char *log;
     size_t log_length, log_size, log_from;
 
@@ -132,6 +134,7 @@ static void become(int in, int out, pid_t parent, char *const argv[])
 {
     int null = open("/dev/null", O_RDWR);
 
+    signal(SIGPIPE, SIG_DFL); /* that we ignore it would help it */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
@@ -587,7 +590,9 @@ static void start_daemon(struct harness *h, const char *settings, const char *co
     read_log(h);
     if (h->log_fd >= 0)
         close(h->log_fd);
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(
+        h->log_socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) : pipe2(ends, O_CLOEXEC), 0);
+    h->log_socket = false;
     h->daemon = spawn(-1, ends[1], argv);
     close(ends[1]);
     h->log_fd = ends[0];
@@ -602,6 +607,12 @@ void harness_daemon_start(struct harness *h, const char *settings)
 void harness_daemon_start_at_home(struct harness *h, const char *settings)
 {
     h->at_home = true;
+    start_daemon(h, settings, NULL);
+}
+
+void harness_daemon_start_on_socket(struct harness *h, const char *settings)
+{
+    h->log_socket = true;
     start_daemon(h, settings, NULL);
 }
 
@@ -869,6 +880,14 @@ void harness_log_unclog(struct harness *h)
         ; /* what it was filled with */
     h->log_clogged = false;
     read_log(h);
+}
+
+void harness_log_close(struct harness *h)
+{
+    read_log(h);
+    if (h->log_fd >= 0)
+        close(h->log_fd);
+    h->log_fd = -1;
 }
 
 static size_t count_line(const char *log, const char *line, size_t length)

@@ -50,6 +50,9 @@ void harness_daemon_start(struct harness *h, const char *settings);
 void harness_daemon_start_at_home(struct harness *h, const char *settings);
 /* The same in a world whose clocks and disk are the test's: valid until the end of the test. */
 struct world *harness_daemon_start_in_world(struct harness *h, const char *settings);
+/* The same with a socket for its stdout, as journald and inetd have it: a write that nobody reads is a
+ * SIGPIPE. */
+void harness_daemon_start_on_socket(struct harness *h, const char *settings);
 /* Starts it without waiting for anything, even with wrong settings. */
 bool harness_daemon_runs(struct harness *h);
 /* Sends the signal and waits for its end. Exit status, or 128 + the signal that killed it. */
@@ -95,6 +98,8 @@ void harness_log_print(struct harness *h);
 /* Nobody reads the log, and its pipe is full to the last byte; until it is read again. */
 void harness_log_clog(struct harness *h);
 void harness_log_unclog(struct harness *h);
+/* Who reads the log ends, for good. */
+void harness_log_close(struct harness *h);
 
 /* -- what it publishes --------------------------------------------------------------------------- */
 

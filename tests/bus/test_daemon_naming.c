@@ -71,6 +71,19 @@ static void ignore_acts_when_the_settings_are_read_again(void **state)
     assert_int_equal(harness_log_count(h, "is lost"), 0);
 }
 
+static void a_pack_in_packs_and_ignore_is_no_pack_and_the_log_says_so_at_the_start(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1, '/CustomName': 'House'");
+    harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2, '/CustomName': 'Garage'");
+    harness_daemon_start(h, "PACKS = House, Garage\nIGNORE = Garage\n");
+    harness_await_log(
+        h, "WARNING: settings.ini:2: IGNORE names 'Garage', which PACKS names too: IGNORE prevails");
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/System/NrOfBatteries", 1);
+}
+
 static void a_name_that_fits_nobody_is_said_once_with_who_is_here(void **state)
 {
     struct harness *h = *state;
@@ -168,6 +181,7 @@ int main(void)
         harness_test(only_packs_that_are_named_are_in_the_bank),
         harness_test(a_pack_that_says_late_that_it_is_to_be_ignored_leaves_without_an_alarm),
         harness_test(ignore_acts_when_the_settings_are_read_again),
+        harness_test(a_pack_in_packs_and_ignore_is_no_pack_and_the_log_says_so_at_the_start),
         harness_test(a_name_that_fits_nobody_is_said_once_with_who_is_here),
         harness_test(a_packs_shunt_measures_it_until_it_hangs),
         harness_test(an_alternator_and_a_dc_load_count_when_they_are_named),

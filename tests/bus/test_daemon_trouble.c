@@ -300,6 +300,45 @@ static void a_log_that_nobody_reads_does_not_stop_us(void **state)
     assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
 }
 
+static void a_log_whose_reader_has_ended_takes_us_off_no_bus(void **state)
+{
+    struct harness *h = *state;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1");
+    harness_daemon_start_on_socket(h, "");
+    harness_await_aggregate(h);
+    harness_await_log(h, "ttyUSB0");
+    harness_log_close(h);
+    for (int i = 0; i < 3; i++) {
+        harness_pack_add(h, "ttyUSB1", "'/DeviceInstance': 2"); /* each is said */
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+        harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 0");
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+        harness_pack_set(h, "ttyUSB0", "'/Info/MaxChargeCurrent': 100");
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 200);
+        harness_pack_remove(h, "ttyUSB1");
+        harness_await_exactly(h, "/Info/MaxChargeCurrent", 100);
+    }
+    assert_int_equal(harness_daemon_stop(h, SIGTERM), 0);
+}
+
+/* What is opened next would be their number, and the log would be written into the bus. */
+static void standard_streams_that_are_closed_are_nobody_elses(void **state)
+{
+    static const char command[] =
+        "${AGGREGATOR:-" BUILD_DIR "/battery-aggregator} --bus $BUS --data $DATA <&- >&- 2>&- & pid=$!;"
+        "n=0; until [ $n = 200 ] || readlink /proc/$pid/fd/* | grep -q socket:; do n=$((n + 1)); sleep 0.05; "
+        "done;"
+        "readlink /proc/$pid/fd/0 /proc/$pid/fd/1 /proc/$pid/fd/2; kill $pid; wait $pid; echo status $?";
+    struct harness *h = *state;
+    char *said;
+
+    harness_shell(h, command, &said);
+    if (strcmp(said, "/dev/null\n/dev/null\n/dev/null\nstatus 0\n") != 0)
+        fail_msg("it says: %s", said);
+    free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +354,8 @@ int main(void)
         harness_test(a_pack_with_a_loose_cable_leaves_nothing_behind),
         harness_test(sigterm_without_a_bus_still_saves_the_charge),
         harness_test(a_log_that_nobody_reads_does_not_stop_us),
+        harness_test(a_log_whose_reader_has_ended_takes_us_off_no_bus),
+        harness_test(standard_streams_that_are_closed_are_nobody_elses),
         harness_test(a_disk_that_fails_is_said_once_and_the_bank_goes_on),
     };
 

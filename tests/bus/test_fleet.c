@@ -450,6 +450,28 @@ static void the_chargers_obey_the_aggregate(void **state)
     fail_msg("the solar charger still gives %g A", first_A);
 }
 
+static void without_a_bus_it_says_so_once_with_the_address_and_goes_on_trying(void **state)
+{
+    static const char line[] = "battery-fleet: no bus at unix:path=/nowhere/bus (";
+    struct harness *h = *state;
+    char *said;
+    const char *found;
+
+    assert_int_equal(
+        harness_shell(h, "timeout 2 " BUILD_DIR "/battery-fleet --bus unix:path=/nowhere/bus", &said), 124);
+    found = strstr(said, line);
+    if (found != said || strstr(found + 1, line) || !strstr(said, "--bus"))
+        fail_msg("it says: %s", said);
+    free(said);
+    assert_int_equal(harness_shell(h,
+                                   "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere/else timeout 2 " BUILD_DIR
+                                   "/battery-fleet --packs 1 --mppts 0 --no-settings --no-system",
+                                   &said),
+                     124);
+    assert_non_null(strstr(said, "no bus at unix:path=/nowhere/else ("));
+    free(said);
+}
+
 #define fleet_test(test) cmocka_unit_test_teardown(test, fleet_end)
 
 int main(void)
@@ -473,6 +495,7 @@ int main(void)
         fleet_test(a_driver_that_has_lost_its_bms_is_a_lost_pack_whatever_limits_it_still_shows),
         fleet_test(when_all_packs_hang_the_currents_are_0_and_the_alarm_stands),
         fleet_test(the_chargers_obey_the_aggregate),
+        fleet_test(without_a_bus_it_says_so_once_with_the_address_and_goes_on_trying),
     };
 
     return cmocka_run_group_tests_name("fleet", tests, harness_group_setup, harness_group_teardown);
