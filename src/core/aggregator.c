@@ -633,6 +633,7 @@ static void guard_feed_in(struct aggregator *aggregator, const struct config *co
     const struct feed_in_input input = {
         .time_s = in->time_s,
         .setting = in->feed_in,
+        .silent = in->settings_silent,
         .danger = own && (out->control.peaking || stopped),
         .cells_calm = !own || out->bank.packs == 0 || out->control.cells_calm,
         .balanced = !own || out->control.balanced,

@@ -44,7 +44,8 @@ struct aggregator_input {
     bool low_soc;     /* the system says so */
     bool cannot_save; /* what must survive a restart cannot be written */
     struct calendar today;
-    double feed_in; /* OvervoltageFeedIn as last read, NAN = no settings service */
+    double feed_in;       /* OvervoltageFeedIn as last read, NAN = no settings service */
+    bool settings_silent; /* that service hangs: what was read may be from before our writes */
 };
 
 /* What is shown. Unknown is NAN or "". */
