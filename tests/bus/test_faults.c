@@ -627,6 +627,35 @@ static void a_stranger_s_setvalue_changes_nothing_on_any_path(void **state)
 
 #define fault_test(test) cmocka_unit_test_teardown(test, fleet_end)
 
+/* ---- a pack that is on the bus bar and not in the bank ---- */
+
+static void no_limit_rises_because_one_that_was_never_whole_goes(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1, '/Alarms/BmsCable': 0");
+    world = harness_daemon_start_in_world(h, "LOST_GRACE = 60\n");
+    harness_await_aggregate(h);
+    harness_pack_add(
+        h, "ttyUSB1",
+        "'/DeviceInstance': 2, '/Soc': null, '/Info/MaxChargeVoltage': 54.0, '/Io/AllowToCharge': 0");
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 54);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_pack_remove(h, "ttyUSB1");
+    harness_await_string(h, "/Info/ChargeLimitation",
+                         "Pack \"ttyUSB1\", not complete and gone: it blocks charging");
+    harness_await_exactly(h, "/Alarms/BmsCable", 1);
+    harness_await_log(h, "\"ttyUSB1\", which was not complete, is gone: what it lowered stands for 60 s");
+    assert_true(harness_number(h, "/Info/MaxChargeCurrent") == 0);
+    assert_true(harness_number(h, "/Info/MaxChargeVoltage") == 54);
+    world->monotonic_s += 60;
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 100); /* its owner took it away for good */
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.2);
+    harness_await_exactly(h, "/Alarms/BmsCable", 0);
+    harness_await_log(h, "No limit is low for pack \"ttyUSB1\" any more");
+}
+
 /* ---- who hangs for hours ---- */
 
 #define SETTINGS_NAME "/Settings/Devices/battery_aggregator/CustomName"
@@ -782,6 +811,7 @@ int main(void)
         fault_test(a_sum_of_0_v_takes_the_voltage_of_nobody_down),
         fault_test(nobody_can_speak_for_a_pack_or_for_the_bus),
         fault_test(a_stranger_s_setvalue_changes_nothing_on_any_path),
+        fault_test(no_limit_rises_because_one_that_was_never_whole_goes),
         fault_test(settings_that_hang_for_hours_take_nobody_away_and_do_what_they_were_told),
         fault_test(a_hold_that_settings_that_hang_never_did_is_returned_when_they_wake_up),
         fault_test(names_that_are_given_while_settings_hang_end_with_the_last),
