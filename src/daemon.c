@@ -309,6 +309,7 @@ static void update(struct daemon *daemon, bool show)
     struct calendar today = clock_today(&daemon->clock, now);
 
     daemon->updated_ms = uv_now(&daemon->loop);
+    engine->settings_silent = system_settings_silent(&daemon->system_settings);
     if (!engine_step(engine, now, &today))
         return;
     show = show || is_worth_showing(&before, &engine->aggregate.limits);
@@ -349,15 +350,24 @@ static void watch_instance(struct daemon *daemon)
     daemon->taken_said = taken;
 }
 
+/* When each was heard, for those who look at their age. */
 static void note_ages(struct daemon *daemon)
 {
+    double settings_s = NAN;
+
     for (size_t i = 0; i < monitor_count(daemon->monitor); i++) {
-        const struct monitor_service *service = monitor_at(daemon->monitor, i);
+        struct monitor_service *service = monitor_at(daemon->monitor, i);
         struct device *device = service->user;
 
         if (device)
             device->heard_s = service->heard_s;
+        if (!device || device->device_class != CLASS_SETTINGS)
+            continue;
+        settings_s = service->heard_s;
+        if (system_settings_silent(&daemon->system_settings))
+            monitor_ask(daemon->monitor, service, NULL); /* nothing else of ours is answered then */
     }
+    system_settings_watch(&daemon->system_settings, settings_s);
 }
 
 /* What comes and goes does so in company: afterwards, and once for all of them. */
@@ -457,7 +467,7 @@ static void on_found(void *ctx, struct monitor_service *service)
 
     service->user = device;
     if (device && device->device_class == CLASS_SETTINGS)
-        system_settings_here(&daemon->system_settings);
+        system_settings_here(&daemon->system_settings, service->owner);
 }
 
 static void on_value(void *ctx, struct monitor_service *service, int index, const struct value *value)
@@ -532,7 +542,7 @@ static void on_gone(void *ctx, struct monitor_service *service)
 
     if (!device)
         return;
-    if (device->role == ROLE_SETTINGS)
+    if (device->device_class == CLASS_SETTINGS) /* it may never have said what makes its role */
         system_settings_gone(&daemon->system_settings);
     engine_gone(&daemon->engine, device);
     be_untidy(daemon);

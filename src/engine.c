@@ -410,6 +410,7 @@ bool engine_step(struct engine *engine, double now_s, const struct calendar *tod
         miss_packs_of_bank(engine, &in);
     in.low_soc = system && system->low_soc > 0;
     in.feed_in = settings ? settings->overvoltage_feed_in : NAN;
+    in.settings_silent = engine->settings_silent;
     aggregator_step(&engine->aggregator, &engine->config, &in, &engine->aggregate);
 
     outputs_set(engine->outputs, &engine->aggregate);

@@ -32,8 +32,10 @@ struct engine {
     struct aggregate aggregate; /* the result of the last step */
     struct report report;
     struct report_unmatched unmatched;
-    bool packs_changed; /* the roster must be looked at */
-    bool cannot_save;   /* the caller says so: it is shown as an alarm */
+    bool packs_changed;   /* the roster must be looked at */
+    bool settings_silent; /* the caller says so: what the settings service reads may be from before our writes
+                           */
+    bool cannot_save;     /* the caller says so: it is shown as an alarm */
     struct contradiction_watch current_contradicts;
     double contradictions_s; /* when they were looked for last */
     bool was_complete;       /* in this run: from then on one pack suffices to be shown again */

@@ -419,6 +419,23 @@ static void say_resistances(struct report *report, const struct config *config,
         log_info("How the current divides is learned anew: CCL and DCL go by capacities meanwhile");
 }
 
+/* Those that restart are back in a moment, and no news. */
+static void say_incomplete_gone(struct report *report, const struct config *config,
+                                const struct incomplete_gone *gone)
+{
+    if (strcmp(report->gone, gone->name) == 0 || (gone->name[0] && gone->for_s < REPORT_GONE_S))
+        return;
+    if (gone->name[0])
+        log_warning(
+            "Pack \"%s\", which was not complete, is gone: what it lowered stands for %.0f s (LOST_GRACE). "
+            "Look at its driver and cable, unless you switched it off",
+            gone->name, (double)config->lost_grace_s);
+    else
+        log_info("No limit is low for pack \"%s\" any more: it is back, or gone for LOST_GRACE",
+                 report->gone);
+    snprintf(report->gone, sizeof report->gone, "%s", gone->name);
+}
+
 void report_aggregate(struct report *report, const struct config *config, const struct aggregator *aggregator,
                       const struct aggregate *aggregate, double now_s, bool shown)
 {
@@ -430,6 +447,7 @@ void report_aggregate(struct report *report, const struct config *config, const 
     say_strings(report, config, aggregator);
     say_capacity(report, aggregator);
     say_resistances(report, config, aggregator);
+    say_incomplete_gone(report, config, &aggregate->incomplete_gone);
     if (!shown)
         return;
     say_limit(&report->limit[0], "CVL", "V", &aggregate->limits.charge_voltage, now_s);

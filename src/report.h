@@ -9,7 +9,7 @@
 #include "roster.h"
 #include "venus/devices.h"
 
-enum { REPORT_WAITING_MAX = 384, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S = 5 };
+enum { REPORT_WAITING_MAX = 384, REPORT_LIMIT_QUIET_S = 30, REPORT_ZERO_QUIET_S = 5, REPORT_GONE_S = 5 };
 
 /* What was said last. Zero-initialised. */
 struct report {
@@ -24,6 +24,7 @@ struct report {
     } limit[3];
     int feed_in_state;                   /* enum feed_in_state */
     bool feed_in_alarm;                  /* it was said that it cannot be set */
+    char gone[READING_TEXT_MAX];         /* one that was never whole and that limits are low for, as said */
     bool unguarded;                      /* it was said that nobody guards it */
     int balancing_state;                 /* enum balancing_state */
     bool too_many_packs, too_many_cells; /* said */

@@ -334,10 +334,134 @@ static void what_an_incomplete_pack_lowers_is_over_when_it_is(void **state)
     bench->in.packs_missing = 1;
     step(bench, 2);
     assert_true(bench->out.limits.discharge_current.value == 0);
-    bench->in.incomplete_count = 0;
+    bench->pack[2].reading.allow_charge = bench->pack[2].reading.allow_discharge = 1;
+    pack_remember(&bench->pack[2]);
     step(bench, 3);
     assert_near(bench->out.limits.charge_current.value, 100, 1e-9);
     assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+}
+
+/* B is on the bus bar, and was never whole; A leads. */
+static void begin_with_an_incomplete_one(struct bench *bench, const struct pack *incomplete[])
+{
+    incomplete[0] = &bench->pack[1];
+    bench->config.lost_grace_s = 60;
+    bench->pack[1].reading.soc_pct = NAN;
+    bench->pack[1].reading.charge_voltage_max_V = 50;
+    bench->pack[1].reading.allow_discharge = 0;
+    snprintf(bench->pack[1].name, sizeof bench->pack[1].name, "B");
+    snprintf(bench->pack[1].reading.serial, sizeof bench->pack[1].reading.serial, "SN-B");
+    pack_remember(&bench->pack[1]);
+    bench->in.pack_count = 1;
+    bench->in.incomplete = incomplete;
+    bench->in.incomplete_count = 1;
+    step(bench, 0);
+    assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 0, 0);
+    assert_string_equal(bench->out.limits.charge_voltage.reason, "Pack \"B\", not complete: its CVL");
+    assert_string_equal(bench->out.incomplete_gone.name, "");
+}
+
+static void what_a_pack_that_goes_incomplete_lowered_stands_for_lost_grace(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->in.incomplete_count = 0;
+    for (int second = 1; second <= 60; second++) {
+        step(bench, second);
+        assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+        assert_near(bench->out.limits.discharge_current.value, 0, 0);
+        assert_string_equal(bench->out.incomplete_gone.name, "B");
+        assert_near(bench->out.bank.alarm[ALARM_BMS_CABLE], 1, 0);
+    }
+    assert_string_equal(bench->out.limits.charge_voltage.reason,
+                        "Pack \"B\", not complete and gone: its CVL");
+    assert_near(bench->out.incomplete_gone.for_s, 59, 1e-9);
+    step(bench, 61); /* whoever switched it off goes on without it */
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 120, 1e-9);
+    assert_string_equal(bench->out.incomplete_gone.name, "");
+    assert_false(bench->out.bank.alarm[ALARM_BMS_CABLE] > 0);
+}
+
+static void one_that_was_gone_and_comes_back_is_waited_for_anew(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->in.incomplete_count = 0;
+    step(bench, 1);
+    bench->in.incomplete_count = 1;
+    bench->pack[1].reading.charge_voltage_max_V = 52;
+    pack_remember(&bench->pack[1]);
+    step(bench, 50); /* it says itself what it wants now */
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+    assert_string_equal(bench->out.incomplete_gone.name, "");
+    bench->in.incomplete_count = 0;
+    step(bench, 51);
+    step(bench, 110);
+    assert_near(bench->out.limits.charge_voltage.value, 52, 1e-9);
+    step(bench, 111);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+static void one_that_becomes_whole_leads_like_any_other(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->in.incomplete_count = 0;
+    step(bench, 1);
+    bench->in.pack_count = 2;
+    bench->pack[1].reading.soc_pct = 50;
+    bench->pack[1].reading.charge_voltage_max_V = 54;
+    bench->pack[1].reading.allow_discharge = 1;
+    pack_remember(&bench->pack[1]);
+    step(bench, 2);
+    assert_near(bench->out.limits.charge_voltage.value, 54, 1e-9);
+    assert_true(bench->out.limits.discharge_current.value > 0);
+    assert_string_equal(bench->out.incomplete_gone.name, "");
+}
+
+/* A pack that has the same name is none that speaks for it. */
+static void another_of_the_same_name_frees_nothing(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->in.incomplete_count = 0;
+    bench->in.pack_count = 2;
+    bench->pack[1].reading.soc_pct = 50;
+    bench->pack[1].reading.charge_voltage_max_V = 55.2;
+    bench->pack[1].reading.allow_discharge = 1;
+    snprintf(bench->pack[1].reading.serial, sizeof bench->pack[1].reading.serial, "SN-C");
+    pack_remember(&bench->pack[1]);
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 0, 0);
+    step(bench, 61);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+static void one_that_is_gone_and_lowered_nothing_is_no_alarm(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->pack[1].reading.charge_voltage_max_V = 60;
+    bench->pack[1].reading.allow_discharge = 1;
+    pack_remember(&bench->pack[1]);
+    step(bench, 1);
+    bench->in.incomplete_count = 0;
+    step(bench, 2);
+    assert_string_equal(bench->out.incomplete_gone.name, "");
+    assert_false(bench->out.bank.alarm[ALARM_BMS_CABLE] > 0);
 }
 
 static void an_incomplete_pack_that_is_a_string_by_itself_lowers_limits(void **state)
@@ -1213,6 +1337,11 @@ int main(void)
         TEST(what_capped_cvl_for_a_pack_is_over_when_that_one_is_back),
         TEST(the_currents_of_a_moment_cap_for_the_grace_only_when_nobody_went_either),
         TEST(what_an_incomplete_pack_lowers_is_over_when_it_is),
+        TEST(what_a_pack_that_goes_incomplete_lowered_stands_for_lost_grace),
+        TEST(one_that_was_gone_and_comes_back_is_waited_for_anew),
+        TEST(one_that_becomes_whole_leads_like_any_other),
+        TEST(another_of_the_same_name_frees_nothing),
+        TEST(one_that_is_gone_and_lowered_nothing_is_no_alarm),
         TEST(an_incomplete_pack_that_is_a_string_by_itself_lowers_limits),
         TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),
         TEST(pack_lost_hold_waits_for_the_grace_and_stop_does_not),

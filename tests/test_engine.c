@@ -369,8 +369,18 @@ static void what_an_incomplete_pack_shows_lowers_limits(void **state)
     set_of(bench, b, "/Io/AllowToDischarge", 0);
     step_at(bench, 12);
     assert_near(limits->discharge_current.value, 0, 0);
-    engine_gone(&bench->engine, b);
+    engine_stale(&bench->engine, b, true); /* it hangs, and then it goes */
     step_at(bench, 14);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+    assert_string_equal(limits->charge_current.reason,
+                        "Pack \"B\", not complete and gone: it blocks charging");
+    engine_gone(&bench->engine, b);
+    step_at(bench, 15);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+    assert_near(limits->charge_current.value, 0, 0);
+    assert_near(limits->discharge_current.value, 0, 0);
+    step_at(bench, 14 + bench->engine.config.lost_grace_s);
+    assert_near(limits->charge_voltage.value, 55.2, 1e-9);
     assert_near(limits->charge_current.value, 100, 1e-9);
     assert_near(limits->discharge_current.value, 120, 1e-9);
 }

@@ -429,6 +429,84 @@ static void a_hold_of_0_returns_as_soon_as_the_cells_are_calm(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- a settings service that hangs: it reads as before, and does what it was told when it wakes up ---- */
+
+struct hung {
+    double queue[64];
+    size_t count;
+};
+
+static void step_hung(struct site *site, struct hung *hung, int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        site->in.time_s += seconds > 1;
+        site->in.silent = i >= 3 || site->in.silent;
+        feed_in_step(&site->guard, &site->in, &site->out);
+        if (site->out.action == FEED_IN_NOTHING)
+            continue;
+        assert_true(hung->count < sizeof hung->queue / sizeof *hung->queue);
+        hung->queue[hung->count++] = site->out.action == FEED_IN_WRITE_1 ? 1 : 0;
+    }
+}
+
+/* All its values come before we know that it answers again; what that makes us write is done after them. */
+static void wake_up(struct site *site, struct hung *hung)
+{
+    for (size_t i = 0; i < hung->count; i++) {
+        site->in.setting = hung->queue[i];
+        step_hung(site, hung, 1);
+        assert_false(site->out.overruled);
+    }
+    site->in.silent = false;
+}
+
+static void what_a_service_that_hangs_never_did_is_not_taken_for_returned(void **state)
+{
+    struct site *site = *state;
+    struct hung hung = {.count = 0};
+
+    peak(site, true);
+    step_hung(site, &hung, 10);
+    assert_true(site->out.alarm);
+    peak(site, false);
+    step_hung(site, &hung, 120);
+    assert_int_equal(site->guard.state, FEED_IN_RETURNING);
+    assert_true(site->guard.debt);
+    assert_true(site->out.alarm);
+    assert_true(hung.queue[hung.count - 1] == 1);
+    wake_up(site, &hung);
+    run(site, 10);
+    assert_int_equal(site->guard.state, FEED_IN_FREE);
+    assert_false(site->guard.debt);
+    assert_true(site->in.setting == 1);
+}
+
+static void a_service_that_wakes_up_in_danger_ends_with_feed_in_off(void **state)
+{
+    struct site *site = *state;
+    struct hung hung = {.count = 0};
+
+    peak(site, true);
+    run(site, 10);
+    peak(site, false);
+    site->refuses = true;
+    while (site->guard.state != FEED_IN_RETURNING)
+        step(site, 1);
+    hung.queue[hung.count++] = 1; /* and there it hangs, and reads 0 */
+    step_hung(site, &hung, 10);
+    peak(site, true);
+    step_hung(site, &hung, 10);
+    assert_int_equal(site->guard.state, FEED_IN_HOLDING);
+    assert_true(hung.queue[hung.count - 1] == 0);
+    wake_up(site, &hung);
+    assert_true(site->in.setting == 0);
+    site->refuses = false;
+    peak(site, false);
+    run(site, 600);
+    assert_true(site->in.setting == 1);
+    assert_false(site->guard.debt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +520,8 @@ int main(void)
         TEST(a_peak_while_the_settings_are_away_begins_the_wait_anew),
         TEST(a_peak_while_it_is_returned_to_settings_that_are_away_holds_again),
         TEST(cells_that_are_not_seen_are_neither_calm_nor_returned_to),
+        TEST(what_a_service_that_hangs_never_did_is_not_taken_for_returned),
+        TEST(a_service_that_wakes_up_in_danger_ends_with_feed_in_off),
         TEST(a_cell_that_is_not_calm_begins_the_wait_anew),
         TEST(a_pack_that_blocks_keeps_it_off),
         TEST(a_peak_soon_after_a_return_doubles_the_hold_up_to_an_hour),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/owed.h"
 #include "bus/watch.h"
 
 enum {
@@ -23,7 +24,8 @@ struct call {
     struct call *next, *prev;
     struct bus *bus;
     DBusPendingCall *pending; /* NULL while it waits */
-    DBusMessage *message;     /* NULL once it is sent */
+    DBusMessage *message;
+    uint64_t sent_ms;
     int timeout_ms;
     bus_reply_fn reply;
     void *ctx;
@@ -38,6 +40,7 @@ struct bus {
     struct watches watches;
     struct call_list in_flight;
     struct call_list waiting; /* patient ones */
+    struct owed owed;         /* given up by us, not by the bus */
     uv_idle_t dispatch;
     uv_timer_t reconnect;
     uint64_t delay_ms; /* before the next attempt */
@@ -122,10 +125,15 @@ static DBusHandlerResult message_arrived(DBusConnection *connection, DBusMessage
 {
     struct bus *bus = data;
     int type = dbus_message_get_type(message);
+    const char *sender = dbus_message_get_sender(message);
 
     if (bus->connection != connection || bus->state != LINK_UP || !bus->owner.message)
         return DBUS_HANDLER_RESULT_NOT_YET_HANDLED;
-    if (type != DBUS_MESSAGE_TYPE_SIGNAL && type != DBUS_MESSAGE_TYPE_METHOD_CALL)
+    if (bus->owed.count > 0 && sender)
+        owed_heard(&bus->owed, sender);
+    /* An answer that somebody still waits for does not come here; of the others, those that are owed. */
+    if (type != DBUS_MESSAGE_TYPE_SIGNAL && type != DBUS_MESSAGE_TYPE_METHOD_CALL &&
+        !owed_answered(&bus->owed, dbus_message_get_reply_serial(message)))
         return DBUS_HANDLER_RESULT_NOT_YET_HANDLED;
     /* The loss of the connection is seen in dispatch_turn; the owner learns it by down. */
     if (dbus_message_has_interface(message, DBUS_INTERFACE_LOCAL))
@@ -191,23 +199,37 @@ static void call_answered(DBusPendingCall *pending, void *data);
 static void call_send(struct call *call)
 {
     struct bus *bus = call->bus;
-    DBusMessage *message = call->message;
 
-    call->message = NULL;
     call_link(&bus->in_flight, call);
-    if (!dbus_connection_send_with_reply(bus->connection, message, &call->pending, call->timeout_ms) ||
+    call->sent_ms = uv_now(bus->loop);
+    if (!dbus_connection_send_with_reply(bus->connection, call->message, &call->pending, call->timeout_ms) ||
         !call->pending || !dbus_pending_call_set_notify(call->pending, call_answered, call, NULL))
         call_finish(&bus->in_flight, call, NULL);
-    dbus_message_unref(message);
 }
 
+/* Those that nobody answers leave room for the urgent ones too. The bus itself does not count what it is
+ * asked. */
+static bool has_room(const struct bus *bus, const DBusMessage *message)
+{
+    return bus->in_flight.count < BUS_PATIENT_MAX &&
+           (bus->in_flight.count + bus->owed.count < BUS_OPEN_MAX ||
+            dbus_message_has_destination((DBusMessage *)message, DBUS_SERVICE_DBUS));
+}
+
+/* While one is on its way there will be room; else those who wait are told that there is none. */
 static void calls_send_waiting(struct bus *bus)
 {
-    while (bus_is_up(bus) && bus->waiting.first && bus->in_flight.count < BUS_PATIENT_MAX) {
+    while (bus_is_up(bus) && bus->waiting.first) {
         struct call *call = bus->waiting.first;
 
-        call_unlink(&bus->waiting, call);
-        call_send(call);
+        if (has_room(bus, call->message)) {
+            call_unlink(&bus->waiting, call);
+            call_send(call);
+        } else if (bus->in_flight.count == 0) {
+            call_finish(&bus->waiting, call, NULL);
+        } else {
+            return;
+        }
     }
 }
 
@@ -222,6 +244,11 @@ static void call_answered(DBusPendingCall *pending, void *data)
     if (!bus->connection || !dbus_connection_get_is_connected(bus->connection))
         return;
     reply = dbus_pending_call_steal_reply(pending);
+    if (reply && bus_is_timeout(reply))
+        owed_note(&bus->owed, dbus_message_get_serial(call->message),
+                  dbus_message_get_destination(call->message), call->sent_ms);
+    else if (reply && dbus_message_get_sender(reply))
+        owed_heard(&bus->owed, dbus_message_get_sender(reply));
     call_finish(&bus->in_flight, call, reply);
     if (reply)
         dbus_message_unref(reply);
@@ -267,11 +294,11 @@ void bus_call_patient(struct bus *bus, DBusMessage *message, int timeout_ms, bus
 {
     struct call *call;
 
-    if (!bus_is_up(bus) || bus->in_flight.count < BUS_PATIENT_MAX) {
+    if (!bus_is_up(bus) || has_room(bus, message)) {
         bus_call(bus, message, timeout_ms, reply, ctx);
         return;
     }
-    if (bus->waiting.count == BUS_WAITING_MAX) {
+    if (bus->waiting.count == BUS_WAITING_MAX || bus->in_flight.count == 0) {
         if (reply)
             reply(ctx, NULL);
         return;
@@ -279,6 +306,21 @@ void bus_call_patient(struct bus *bus, DBusMessage *message, int timeout_ms, bus
     call = call_new(bus, message, timeout_ms, reply, ctx);
     if (call)
         call_link(&bus->waiting, call);
+}
+
+/* libdbus says so by itself, and an error that came over the bus has a sender. */
+bool bus_is_timeout(DBusMessage *reply)
+{
+    return dbus_message_is_error(reply, DBUS_ERROR_NO_REPLY) && !dbus_message_get_sender(reply);
+}
+
+bool bus_may_ask(const struct bus *bus, const char *to)
+{
+    size_t open_to = 0;
+
+    for (const struct call *call = bus->in_flight.first; call; call = call->next)
+        open_to += dbus_message_has_destination(call->message, to);
+    return owed_may_ask(&bus->owed, to, open_to, bus->in_flight.count, uv_now(bus->loop));
 }
 
 bool bus_call_forget(struct bus *bus, bus_reply_fn reply, const void *ctx)
@@ -343,6 +385,7 @@ static void bus_disconnect(struct bus *bus)
     }
     calls_drop(&bus->in_flight);
     calls_drop(&bus->waiting);
+    owed_clear(&bus->owed);
     if (connection) {
         watches_detach(&bus->watches);
         dbus_connection_unref(connection);

@@ -15,6 +15,7 @@ enum {
     /* A bus refuses a call when 128 of one connection have no answer yet (max_replies_per_connection of a
      * system bus): patient calls leave the rest to urgent ones. */
     BUS_PATIENT_MAX = 96,
+    BUS_OPEN_MAX = 112,     /* the same, with those that were given up by us and not by the bus */
     BUS_WAITING_MAX = 8192, /* patient calls that wait; further ones are answered with NULL at once */
 };
 
@@ -27,7 +28,8 @@ struct bus_owner {
     /* The connection is gone with everything that was on it; every call in flight has been answered
      * with NULL before. A new attempt is under way. why is for the log. */
     void (*down)(void *ctx, const char *why);
-    /* A signal, or a method call that nobody took. Returns true when it was handled. May be NULL. */
+    /* A signal, a method call that nobody took, or the answer to a call that was given up. Returns true when
+     * it was handled. May be NULL. */
     bool (*message)(void *ctx, DBusMessage *message);
 };
 
@@ -56,9 +58,18 @@ DBusConnection *bus_connection(struct bus *bus);
  * timeout_ms 0 = BUS_CALL_TIMEOUT_MS. While down, reply is called at once with NULL. */
 void bus_call(struct bus *bus, DBusMessage *call, int timeout_ms, bus_reply_fn reply, void *ctx);
 
-/* The same for those who ask many at once: the call waits, in order, while BUS_PATIENT_MAX are in flight.
- * The timeout runs from its sending. */
+/* The same for those who ask many at once: the call waits, in order, while BUS_PATIENT_MAX are in flight, or
+ * BUS_OPEN_MAX at the bus. The timeout runs from its sending. With that many given up and none on its way
+ * reply is called at once with NULL. */
 void bus_call_patient(struct bus *bus, DBusMessage *call, int timeout_ms, bus_reply_fn reply, void *ctx);
+
+/* The bus keeps a call that timed out, and there is an end to what it keeps: whoever asks the same service
+ * again and again looks here before. False: to (a unique name) has not answered so many that it is not to be
+ * asked now; see owed.h. */
+bool bus_may_ask(const struct bus *bus, const char *to);
+
+/* Whether that is how a call ends that was not answered in time: it may still be done. */
+bool bus_is_timeout(DBusMessage *reply);
 
 /* Takes back a patient call that still waits; its reply is not called then. False: it is on its way. */
 bool bus_call_forget(struct bus *bus, bus_reply_fn reply, const void *ctx);

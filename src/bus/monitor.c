@@ -27,8 +27,6 @@ struct service {
     uint64_t retry_ms;
     bool silent;              /* the client knows */
     bool asked;               /* for a sign of life, no answer yet */
-    double asked_s;           /* when, the last time */
-    int unanswered;           /* questions since it was heard */
     int asked_for;            /* the index of that path, PATHS_NONE = it is not a wanted one */
     const char *name, *owner; /* in texts */
     char texts[];
@@ -83,8 +81,8 @@ static void query_answered(void *ctx, DBusMessage *reply)
 }
 
 /* Sends call (and drops it). name is kept for the answer, may be NULL. False when out of memory. */
-static bool query_send(struct monitor *monitor, struct service *service, DBusMessage *call, int timeout_ms,
-                       const char *name, void (*answered)(struct query *query, DBusMessage *reply))
+static bool query_send(struct monitor *monitor, struct service *service, DBusMessage *call, const char *name,
+                       void (*answered)(struct query *query, DBusMessage *reply))
 {
     struct query *query = call ? calloc(1, sizeof *query) : NULL;
 
@@ -95,7 +93,7 @@ static bool query_send(struct monitor *monitor, struct service *service, DBusMes
         snprintf(query->name, sizeof query->name, "%s", name ? name : "");
         query->next = monitor->queries;
         monitor->queries = query;
-        bus_call_patient(monitor->bus, call, timeout_ms, query_answered, query);
+        bus_call_patient(monitor->bus, call, 0, query_answered, query);
     }
     if (call)
         dbus_message_unref(call);
@@ -299,10 +297,11 @@ static void service_scan(struct service *service)
         service, service_heard, service_value, service_scanned, service_unanswered,
     };
 
-    /* Who has not answered so often is waited for: see is_question_open. */
-    int timeout_ms = service->retry_ms == MONITOR_RETRY_MAX_MS ? DBUS_TIMEOUT_INFINITE : 0;
-
-    service->scan = scan_new(service->monitor->bus, service->owner, service->seen.paths, timeout_ms, &client);
+    if (!bus_may_ask(service->monitor->bus, service->owner)) {
+        service_unanswered(service, "it has not answered what it was asked before");
+        return;
+    }
+    service->scan = scan_new(service->monitor->bus, service->owner, service->seen.paths, &client);
     if (service->scan)
         scan_start(service->scan);
     else
@@ -319,7 +318,7 @@ static void service_hurry(struct service *service)
         uv_timer_start(&service->retry, service_retry, MONITOR_RETRY_MIN_MS, 0);
 }
 
-/* --- signals --- */
+/* --- signals, and answers that come late --- */
 
 static bool items_changed(struct monitor *monitor, DBusMessage *message,
                           bool (*read)(DBusMessage *message, struct tree_sink *sink))
@@ -359,8 +358,25 @@ static bool name_owner_changed(struct monitor *monitor, DBusMessage *message)
     return true;
 }
 
+/* Who wakes up and answers what nobody waits for any more will answer what it is asked now. */
+static bool answered_late(struct monitor *monitor, DBusMessage *message)
+{
+    const char *sender = dbus_message_get_sender(message);
+    struct service *service = sender ? service_of(monitor->bucket[owner_bucket(sender)], sender) : NULL;
+
+    for (; service; service = service_of(service->next_of_bucket, sender)) {
+        service_heard(service);
+        service_hurry(service);
+    }
+    return true;
+}
+
 bool monitor_message(struct monitor *monitor, DBusMessage *message)
 {
+    int type = dbus_message_get_type(message);
+
+    if (type == DBUS_MESSAGE_TYPE_METHOD_RETURN || type == DBUS_MESSAGE_TYPE_ERROR)
+        return answered_late(monitor, message);
     if (dbus_message_is_signal(message, BUSITEM_INTERFACE, "ItemsChanged"))
         return items_changed(monitor, message, tree_read_items);
     if (dbus_message_is_signal(message, BUSITEM_INTERFACE, "PropertiesChanged"))
@@ -404,7 +420,7 @@ static void owner_ask(struct monitor *monitor, const char *name)
         dbus_message_unref(call);
         call = NULL;
     }
-    if (!query_send(monitor, NULL, call, 0, name, owner_answered))
+    if (!query_send(monitor, NULL, call, name, owner_answered))
         names_ask_later(monitor);
 }
 
@@ -432,7 +448,7 @@ static void names_ask(uv_timer_t *timer)
 {
     struct monitor *monitor = timer->data;
 
-    if (!query_send(monitor, NULL, bus_method("ListNames"), 0, NULL, names_answered))
+    if (!query_send(monitor, NULL, bus_method("ListNames"), NULL, names_answered))
         names_ask_later(monitor);
 }
 
@@ -481,41 +497,19 @@ static void life_answered(struct query *query, DBusMessage *reply)
         service->monitor->client.settled(service->monitor->client.ctx, &service->seen, false);
 }
 
-/* The bus keeps each question that is not answered, and of all that we asked no more than 128: then it
- * refuses every call of ours. So the fourth to who hangs stays open for as long as it takes, and is the last
- * one; who was heard since has lost it, and is asked anew. */
-static bool is_question_open(const struct service *service)
-{
-    return service->asked && !(service->seen.heard_s > service->asked_s + BUS_CALL_TIMEOUT_MS / 1e3);
-}
-
-static int question_timeout_ms(struct service *service)
-{
-    static const int timeouts_ms[] = {BUS_CALL_TIMEOUT_MS, BUS_CALL_TIMEOUT_MS, 2 * BUS_CALL_TIMEOUT_MS,
-                                      DBUS_TIMEOUT_INFINITE};
-    enum { LAST = sizeof timeouts_ms / sizeof *timeouts_ms - 1 };
-
-    if (service->seen.heard_s > service->asked_s)
-        service->unanswered = 0;
-    return timeouts_ms[service->unanswered < LAST ? service->unanswered++ : LAST];
-}
-
 void monitor_ask(struct monitor *monitor, struct monitor_service *seen, const char *path)
 {
     struct service *service = (struct service *)seen;
     DBusMessage *call;
-    int timeout_ms;
 
     if (!path)
         path = LIFE_PATH;
-    if (is_question_open(service) || !dbus_validate_path(path, NULL))
+    if (service->asked || !dbus_validate_path(path, NULL) || !bus_may_ask(monitor->bus, service->owner))
         return;
-    timeout_ms = question_timeout_ms(service);
     service->asked = true;
-    service->asked_s = now_s();
     service->asked_for = paths_find(seen->paths, path);
     call = dbus_message_new_method_call(service->owner, path, BUSITEM_INTERFACE, "GetValue");
-    if (!query_send(monitor, service, call, timeout_ms, NULL, life_answered))
+    if (!query_send(monitor, service, call, NULL, life_answered))
         service->asked = false;
 }
 

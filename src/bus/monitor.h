@@ -63,8 +63,9 @@ void monitor_down(struct monitor *monitor); /* everybody is gone */
 bool monitor_message(struct monitor *monitor, DBusMessage *message);
 
 /* Asks a service for a sign of life: GetValue of one path (NULL = "/DeviceInstance"); an answer of any
- * kind sets heard_s, and the value of a wanted path is handed on as if it had been signalled. While one
- * question is open, however long, another is not sent. */
+ * kind, however late, sets heard_s, and the value of a wanted path is handed on as if it had been signalled.
+ * While one question is open another is not sent, and who has not answered several is not asked
+ * (bus_may_ask). */
 void monitor_ask(struct monitor *monitor, struct monitor_service *service, const char *path);
 
 /* Writes a value: SetValue(variant); result through reply (see bus_call). type as in value_append. */

@@ -22,7 +22,6 @@ struct slot {
 struct scan {
     struct bus *bus;
     const struct paths *paths;
-    int timeout_ms;
     struct scan_client client;
     enum scan_step step;
     size_t next_leaf;
@@ -88,7 +87,7 @@ static void scan_call(struct scan *scan, const char *path, const char *member, i
         slot->index = index;
         slot->busy = true;
         scan->in_flight++;
-        bus_call_patient(scan->bus, call, scan->timeout_ms, scan_answered, slot);
+        bus_call_patient(scan->bus, call, 0, scan_answered, slot);
     }
     if (call)
         dbus_message_unref(call);
@@ -206,7 +205,7 @@ out:
     scan_leave(scan);
 }
 
-struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths, int timeout_ms,
+struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths,
                       const struct scan_client *client)
 {
     struct scan *scan = calloc(1, sizeof *scan);
@@ -215,7 +214,6 @@ struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *pa
         return NULL;
     scan->bus = bus;
     scan->paths = paths;
-    scan->timeout_ms = timeout_ms;
     scan->client = *client;
     snprintf(scan->owner, sizeof scan->owner, "%s", owner);
     return scan;

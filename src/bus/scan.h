@@ -7,7 +7,8 @@
 #include "bus/paths.h"
 #include "bus/value.h"
 
-enum { SCAN_IN_FLIGHT_MAX = 16 }; /* calls at once, leaf by leaf */
+/* Calls at once, leaf by leaf: a service that hangs then owes no more than these. */
+enum { SCAN_IN_FLIGHT_MAX = 4 };
 
 struct scan;
 
@@ -21,9 +22,8 @@ struct scan_client {
     void (*failed)(void *ctx, const char *why);
 };
 
-/* owner is the unique name (copied), paths must outlive the scan, timeout_ms is that of each call (see
- * bus_call). NULL when out of memory. */
-struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths, int timeout_ms,
+/* owner is the unique name (copied), paths must outlive the scan. NULL when out of memory. */
+struct scan *scan_new(struct bus *bus, const char *owner, const struct paths *paths,
                       const struct scan_client *client);
 
 /* Sends the first call. The scan may be over when this returns. */

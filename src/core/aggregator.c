@@ -441,33 +441,6 @@ static void allow_by_those_that_do(const struct branches *branches, struct bank 
 
 /* ---- packs that are not complete ---- */
 
-static void lower_for(struct limit *limit, double most, const struct pack *pack, const char *what)
-{
-    if (!(most < limit->value))
-        return;
-    limit->value = most;
-    snprintf(limit->reason, sizeof limit->reason, "Pack \"%.40s\", not complete: %s", pack->name, what);
-}
-
-/* Our own control sees its cells, as far as it shows them. */
-static void look_at_cells_of(const struct config *config, const struct pack *pack, struct aggregate *out)
-{
-    double highest_V = pack_highest_cell_V(pack, NULL), lowest_V = pack_lowest_cell_V(pack, NULL);
-    struct control_output *control = &out->control;
-
-    if (!isnan(highest_V)) {
-        lower_for(&out->limits.charge_current,
-                  config->max_charge_current_A * curve_at(&config->charge_curve, highest_V), pack,
-                  "its highest cell");
-        control->peaking = control->peaking || highest_V >= config->max_cell_voltage_V;
-        control->cells_calm = control->cells_calm && highest_V <= config->max_cell_voltage_V - CONTROL_CALM_V;
-    }
-    if (!isnan(lowest_V))
-        lower_for(&out->limits.discharge_current,
-                  config->max_discharge_current_A * curve_at(&config->discharge_curve, lowest_V), pack,
-                  "its lowest cell");
-}
-
 /* In a string of several it is one that is missing. */
 static bool is_in_string(const struct shape *shape, const struct pack *pack)
 {
@@ -476,30 +449,27 @@ static bool is_in_string(const struct shape *shape, const struct pack *pack)
     return s >= 0 ? shape->string[s].count > 1 : shape->strings > 0;
 }
 
-/* One that does not show all that leads a bank yet, or ever, hangs on the bus bar all the same: what it does
- * show counts where that lowers a limit, as long as it does. */
-static void obey_incomplete(const struct config *config, const struct aggregator_input *in,
-                            struct aggregate *out)
+/* Who of them hangs on the bus bar can be told only while its voltage is known. */
+static void obey_incomplete(struct aggregator *aggregator, const struct config *config,
+                            const struct aggregator_input *in, struct aggregate *out)
 {
-    bool stops = config->blocked_pack == BLOCKED_PACK_STOP;
-    struct limits *limits = &out->limits;
+    const struct pack *on_bar[INCOMPLETE_MAX];
+    size_t count = 0;
+    double bank_V = out->bank.voltage_V;
 
-    for (size_t i = 0; i < in->incomplete_count; i++) {
+    for (size_t i = 0; i < in->incomplete_count && !isnan(bank_V); i++) {
         const struct pack *pack = in->incomplete[i];
 
-        if (isnan(pack->last.voltage_V) || isnan(out->bank.voltage_V) ||
-            pack_is_elsewhere(pack, out->bank.voltage_V) || is_in_string(&config->shape, pack))
-            continue;
-        lower_for(&limits->charge_voltage, pack->last.charge_voltage_max_V, pack, "its CVL");
-        if (stops && pack_blocks_charge(pack))
-            lower_for(&limits->charge_current, 0, pack, "it blocks charging");
-        if (stops && pack_blocks_discharge(pack))
-            lower_for(&limits->discharge_current, 0, pack, "it blocks discharging");
-        limits->charge_blocked = limits->charge_blocked || pack_blocks_charge(pack);
-        limits->discharge_blocked = limits->discharge_blocked || pack_blocks_discharge(pack);
-        if (config->own_charge_parameters)
-            look_at_cells_of(config, pack, out);
+        if (pack_is_elsewhere(pack, bank_V) || is_in_string(&config->shape, pack))
+            incomplete_forget(&aggregator->incomplete, pack);
+        else if (!isnan(pack->last.voltage_V) && count < INCOMPLETE_MAX)
+            on_bar[count++] = pack;
     }
+    if (!isnan(bank_V))
+        incomplete_look(&aggregator->incomplete, on_bar, count, in->packs, in->pack_count, in->time_s,
+                        config->lost_grace_s);
+    incomplete_obey(&aggregator->incomplete, config, in->time_s, &out->limits, &out->control,
+                    &out->incomplete_gone);
 }
 
 /* What each branch may take decides what the bank may. */
@@ -549,6 +519,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
     sharing_step(&aggregator->sharing, config, branches->list, branches->count, in->time_s);
     aggregator->missing.left = aggregator->missing.left || aggregator->sharing.left;
     out->limit_unknown = false;
+    out->incomplete_gone = (struct incomplete_gone){.name = ""};
     if (branches->count == 0) {
         missing_retreat(&aggregator->missing, &out->limits);
         out->limits.stopped = is_stopped(aggregator, aggregator->had_packs, in);
@@ -572,7 +543,7 @@ static void decide_limits(struct aggregator *aggregator, const struct config *co
         out->limits.charge_voltage.value = 0;
     missing_never_raise(&aggregator->missing, in->packs_missing, in->time_s, config->lost_grace_s,
                         &out->limits);
-    obey_incomplete(config, in, out);
+    obey_incomplete(aggregator, config, in, out);
     out->limit_unknown = missing_catch(&aggregator->missing, &out->limits);
     stops = missing_obey(config, &in->lost, in->packs_missing, &out->limits) || is_unequal(branches);
     out->limits.stopped = is_stopped(aggregator, stops, in);
@@ -633,6 +604,7 @@ static void guard_feed_in(struct aggregator *aggregator, const struct config *co
     const struct feed_in_input input = {
         .time_s = in->time_s,
         .setting = in->feed_in,
+        .silent = in->settings_silent,
         .danger = own && (out->control.peaking || stopped),
         .cells_calm = !own || out->bank.packs == 0 || out->control.cells_calm,
         .balanced = !own || out->control.balanced,
@@ -655,7 +627,7 @@ static void say_alarms(const struct aggregator_input *in, struct aggregate *out)
 
     if (out->feed_in.alarm || in->packs_implausible > 0 || in->cannot_save)
         bank->alarm[ALARM_INTERNAL_FAILURE] = fmax(bank->alarm[ALARM_INTERNAL_FAILURE], 1);
-    if (in->packs_incomplete > 0)
+    if (in->packs_incomplete > 0 || out->incomplete_gone.name[0])
         bank->alarm[ALARM_BMS_CABLE] = fmax(bank->alarm[ALARM_BMS_CABLE], 1);
     if (out->limit_unknown)
         bank->alarm[ALARM_INTERNAL_FAILURE] = 2;

@@ -13,6 +13,7 @@
 #include "core/control.h"
 #include "core/current.h"
 #include "core/feed_in.h"
+#include "core/incomplete.h"
 #include "core/limits.h"
 #include "core/missing.h"
 #include "core/resistance.h"
@@ -44,7 +45,8 @@ struct aggregator_input {
     bool low_soc;     /* the system says so */
     bool cannot_save; /* what must survive a restart cannot be written */
     struct calendar today;
-    double feed_in; /* OvervoltageFeedIn as last read, NAN = no settings service */
+    double feed_in;       /* OvervoltageFeedIn as last read, NAN = no settings service */
+    bool settings_silent; /* that service hangs: what was read may be from before our writes */
 };
 
 /* What is shown. Unknown is NAN or "". */
@@ -52,11 +54,12 @@ struct aggregate {
     struct bank bank; /* alarms and module counts include what we say ourselves */
     struct bank_current current;
     struct limits limits;
-    bool limit_unknown;            /* one of them, and what stands in its place is on the safe side */
-    struct control_output control; /* of our own charge control, when that is chosen */
-    struct feed_in_output feed_in; /* what is to be done about DC feed-in */
-    double feed_in_state;          /* enum feed_in_state; NAN without our own charge control */
-    bool unguarded;                /* DC feed-in takes the force of a CCL of 0, and the limits are merged */
+    bool limit_unknown; /* one of them, and what stands in its place is on the safe side */
+    struct incomplete_gone incomplete_gone; /* one that was never whole and that limits are low for still */
+    struct control_output control;          /* of our own charge control, when that is chosen */
+    struct feed_in_output feed_in;          /* what is to be done about DC feed-in */
+    double feed_in_state;                   /* enum feed_in_state; NAN without our own charge control */
+    bool unguarded; /* DC feed-in takes the force of a CCL of 0, and the limits are merged */
     double soc_pct;
     double capacity_Ah; /* remaining */
     double consumed_Ah;
@@ -89,6 +92,7 @@ struct aggregator {
     struct sharing sharing;
     struct resistance resistance[RESISTANCE_PACKS_MAX]; /* of the packs, one by one */
     struct missing missing;
+    struct incomplete incomplete;
     size_t packs_before;                     /* in the last step */
     double packs_change_s;                   /* when their number changed */
     double low_voltage_V;                    /* as last shown */

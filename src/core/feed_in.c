@@ -24,7 +24,7 @@ void feed_in_init(struct feed_in *guard, bool debt, double held_s)
     guard->debt = debt;
     guard->held_s = held_s;
     guard->calm_s = held_s; /* the first reading that is not calm takes it back */
-    guard->paid_s = guard->returned_s = NAN;
+    guard->paid_s = guard->returned_s = guard->written = NAN;
     guard->last_time_s = NAN;
 }
 
@@ -35,16 +35,20 @@ static void forget_tries(struct feed_in *guard)
     guard->retry_pause_s = RETRY_FIRST_S;
 }
 
-/* Writes, and again with growing pauses until the setting reads as it was written. */
+/* Writes, and again with growing pauses until the setting reads as it was written. What reads so already
+ * while the other value may be under way is no reason not to write. */
 static void write_until_read_back(struct feed_in *guard, const struct feed_in_input *in, double dt_s,
                                   double wanted, struct feed_in_output *out)
 {
-    if (in->setting == wanted) {
+    bool overtaken = !isnan(guard->written) && guard->written != wanted;
+
+    if (in->setting == wanted && !overtaken) {
         forget_tries(guard);
         return;
     }
     guard->retry_s -= dt_s;
-    if (guard->retry_s <= 0) {
+    if (guard->retry_s <= 0 || overtaken) {
+        guard->written = wanted;
         out->action = wanted > 0 ? FEED_IN_WRITE_1 : FEED_IN_WRITE_0;
         guard->retry_s = guard->retry_pause_s;
         guard->retry_pause_s = fmin(2 * guard->retry_pause_s, RETRY_LONGEST_S);
@@ -105,12 +109,14 @@ static void step_holding(struct feed_in *guard, const struct feed_in_input *in, 
         write_until_read_back(guard, in, 0, 1, out);
         return;
     }
+    if (in->silent)
+        guard->confirmed = false; /* what it wakes up with may be an earlier write of ours */
     /* It read 0 before and reads 1 now: not our write that is under way, but somebody's hand. */
     if (in->setting == 1 && guard->confirmed) {
         guard->confirmed = false;
         out->overruled = true;
     }
-    guard->confirmed = guard->confirmed || in->setting == 0;
+    guard->confirmed = guard->confirmed || (in->setting == 0 && !in->silent);
     write_until_read_back(guard, in, dt_s, 0, out);
 }
 
@@ -119,6 +125,7 @@ static void pay(struct feed_in *guard, struct feed_in_output *out)
     guard->state = FEED_IN_FREE;
     guard->debt = false;
     guard->confirmed = false;
+    guard->written = NAN;
     out->store = true;
 }
 
@@ -130,13 +137,15 @@ static void step_returning(struct feed_in *guard, const struct feed_in_input *in
         write_until_read_back(guard, in, 0, 0, out);
         return;
     }
+    if (in->silent)
+        guard->returned_s = NAN;
     /* It read 1, and reads 0 now: the user's hand, and the user's setting. */
     if (in->setting != 1 && !isnan(guard->returned_s)) {
         pay(guard, out);
         return;
     }
     write_until_read_back(guard, in, dt_s, 1, out);
-    if (in->setting != 1)
+    if (in->setting != 1 || in->silent)
         return;
     if (isnan(guard->returned_s))
         guard->paid_s = guard->returned_s = 0;
@@ -179,4 +188,5 @@ void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct 
         step_returning(guard, in, dt_s, out);
         break;
     }
+    out->alarm = out->alarm || (in->silent && guard->debt);
 }

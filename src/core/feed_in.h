@@ -32,13 +32,15 @@ struct feed_in {
     int tries;            /* writes in a row that were not confirmed */
     bool confirmed;       /* the 0 was read back in this hold */
     double returned_s;    /* how long the setting has read 1 again; NAN = it does not */
+    double written;       /* the last that was written since the guard was free; NAN = nothing */
     int packs;            /* that were here when the hold began; stored, 0 = unknown */
 };
 
 struct feed_in_input {
-    double time_s;   /* monotonic */
-    double setting;  /* OvervoltageFeedIn as last read: 0, 1; NAN = no settings service */
-    bool danger;     /* a cell is at its limit, a pack blocks charging, or the bank is stopped */
+    double time_s;  /* monotonic */
+    double setting; /* OvervoltageFeedIn as last read: 0, 1; NAN = no settings service */
+    bool silent; /* that service hangs: the setting is from before our writes, which it does in their order */
+    bool danger; /* a cell is at its limit, a pack blocks charging, or the bank is stopped */
     bool cells_calm; /* highest cell at least 10 mV under the limit, and known */
     bool balanced;   /* no cell above the limit and the difference under CELL_DIFF_MAX */
     bool charge_blocked;
@@ -53,20 +55,22 @@ enum feed_in_action { FEED_IN_NOTHING, FEED_IN_WRITE_0, FEED_IN_WRITE_1 };
 struct feed_in_output {
     enum feed_in_action action; /* the caller stores the debt BEFORE it writes a 0 */
     bool store;                 /* state or debt changed: it must be on disk */
-    bool alarm;                 /* the write was not confirmed */
+    bool alarm;                 /* the write was not confirmed, or cannot be */
     bool overruled;             /* somebody turned it on while we hold it off (said once) */
 };
 
 /* Begins with a stored debt (held_s of it already over), or free. */
 void feed_in_init(struct feed_in *guard, bool debt, double held_s);
 
+#define FEED_IN_SURE_S 5.0 /* more than a call waits for its answer: who hangs is known by then */
+
 /* One step. Into holding at once when danger and the setting is 1; a setting of 0 in FREE is the user's
  * and stays. Out of it when the rule holds and min_hold is over; a peak within the hour after a return
  * doubles the next hold, up to an hour. A write is repeated with back-off (1 s doubling to 60 s) until
  * the setting reads as written; the debt stands until it has read 1 for FEED_IN_SURE_S, for localsettings has
- * it on flash only then. Without a settings service nothing is written; time and danger go on. */
-#define FEED_IN_SURE_S 5.0
-
+ * it on flash only then. What is wanted now is written when something else was written before, whatever the
+ * setting reads: of one that hangs that says nothing, and nothing is paid then. Without a settings service
+ * nothing is written; time and danger go on. */
 void feed_in_step(struct feed_in *guard, const struct feed_in_input *in, struct feed_in_output *out);
 
 #endif

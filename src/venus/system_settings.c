@@ -1,5 +1,6 @@
 #include "venus/system_settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,33 @@ void system_settings_init(struct system_settings *settings, struct bus *bus, int
     settings->bus = bus;
     settings->client = *client;
     settings->instance = wish;
+    settings->heard_s = NAN;
+}
+
+/* ---- whether it answers ---- */
+
+static void note_life(struct system_settings *settings)
+{
+    if (settings->silence_said)
+        log_info("%s answers again", SETTINGS_SERVICE);
+    settings->silent = settings->silence_said = false;
+}
+
+/* Every answer to a call of ours comes here. Who hangs has not refused: it does what it was told when it
+ * wakes up. True when there was none. */
+static bool is_unanswered(struct system_settings *settings, DBusMessage *reply)
+{
+    if (!settings->here || !reply || dbus_message_is_error(reply, DBUS_ERROR_NO_REPLY)) {
+        settings->silent = settings->silent || (settings->here && reply && bus_is_timeout(reply));
+        return true;
+    }
+    note_life(settings);
+    return false;
+}
+
+bool system_settings_silent(const struct system_settings *settings)
+{
+    return settings->silent;
 }
 
 int system_settings_parse_instance(const char *class_and_instance)
@@ -93,44 +121,78 @@ static void on_written(void *ctx, DBusMessage *reply)
 {
     dbus_int32_t code = -1;
 
-    (void)ctx;
-    if (reply && dbus_message_get_args(reply, NULL, DBUS_TYPE_INT32, &code, DBUS_TYPE_INVALID) && code == 0)
+    if (is_unanswered(ctx, reply))
+        return;
+    if (dbus_message_get_args(reply, NULL, DBUS_TYPE_INT32, &code, DBUS_TYPE_INVALID) && code == 0)
         return;
     log_warning("%s did not take a setting of ours; it will not survive a restart", SETTINGS_SERVICE);
 }
 
-static void write_setting(struct system_settings *settings, const char *path, char type, struct value value,
-                          bus_reply_fn reply)
+/* A call that writes, NULL when the service is not here or memory is out. */
+static DBusMessage *new_write(const struct system_settings *settings, const char *path, char type,
+                              struct value value)
 {
-    DBusMessage *call;
+    DBusMessage *call =
+        settings->here ? dbus_message_new_method_call(settings->owner, path, BUSITEM_INTERFACE, "SetValue")
+                       : NULL;
     DBusMessageIter args;
 
-    if (!settings->here)
-        return;
-    call = dbus_message_new_method_call(SETTINGS_SERVICE, path, BUSITEM_INTERFACE, "SetValue");
     if (!call)
-        return;
+        return NULL;
     dbus_message_iter_init_append(call, &args);
     if (value_append(&args, type, &value))
-        bus_call(settings->bus, call, 0, reply, settings);
+        return call;
     dbus_message_unref(call);
+    return NULL;
 }
 
-/* What it read before our write is no news; a service that went before it answered is told again. */
+/* False: it is not written, and there is no answer. */
+static bool write_setting(struct system_settings *settings, const char *path, char type, struct value value,
+                          bus_reply_fn reply)
+{
+    DBusMessage *call = new_write(settings, path, type, value);
+
+    if (!call)
+        return false;
+    bus_call(settings->bus, call, 0, reply, settings);
+    dbus_message_unref(call);
+    return true;
+}
+
+static void write_name(struct system_settings *settings);
+
+/* What it read before our write is no news; a service that went or hung before it answered is told again. */
 static void on_name_written(void *ctx, DBusMessage *reply)
 {
     struct system_settings *settings = ctx;
+    bool again = settings->name_again;
 
-    if (!settings->here || (reply && dbus_message_is_error(reply, DBUS_ERROR_NO_REPLY)))
+    settings->name_asked = settings->name_again = false;
+    if (is_unanswered(settings, reply))
         return;
+    if (again) {
+        write_name(settings);
+        return;
+    }
     settings->name_pending = false;
     on_written(ctx, reply);
 }
 
+/* One at a time: names come from whoever likes to give us one, and calls that a service does not answer are
+ * few before the bus refuses them all. */
 static void write_name(struct system_settings *settings)
 {
-    if (settings->name_pending && settings->answered)
-        write_setting(settings, SETTINGS_NAME_PATH, 's', value_text(settings->custom_name), on_name_written);
+    if (!settings->name_pending || !settings->answered)
+        return;
+    if (settings->name_asked) {
+        settings->name_again = true;
+        return;
+    }
+    if (!bus_may_ask(settings->bus, settings->owner))
+        return;
+    settings->name_asked = true;
+    if (!write_setting(settings, SETTINGS_NAME_PATH, 's', value_text(settings->custom_name), on_name_written))
+        settings->name_asked = false;
 }
 
 static void on_added(void *ctx, DBusMessage *reply)
@@ -140,8 +202,9 @@ static void on_added(void *ctx, DBusMessage *reply)
 
     if (!reply || !settings->here)
         return;
+    settings->added = !is_unanswered(settings, reply);
     settings->answered = true;
-    if (dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_ERROR) {
+    if (settings->added && dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_ERROR) {
         log_warning("%s did not take our settings (%s): instance %d and the name are not kept there",
                     SETTINGS_SERVICE, dbus_message_get_error_name(reply), settings->instance);
     } else if (dbus_message_iter_init(reply, &args) &&
@@ -158,15 +221,13 @@ static void on_added(void *ctx, DBusMessage *reply)
     settings->client.changed(settings->client.ctx);
 }
 
-void system_settings_here(struct system_settings *settings)
+/* Registers ours there. */
+static void add_settings(struct system_settings *settings)
 {
-    DBusMessage *call =
-        dbus_message_new_method_call(SETTINGS_SERVICE, "/", SETTINGS_INTERFACE, "AddSettings");
+    DBusMessage *call = dbus_message_new_method_call(settings->owner, "/", SETTINGS_INTERFACE, "AddSettings");
     char instance[INSTANCE_TEXT_MAX];
     DBusMessageIter args, list;
 
-    settings->here = true;
-    settings->answered = false;
     snprintf(instance, sizeof instance, BATTERY_CLASS "%d", settings->instance);
     if (!call)
         return;
@@ -179,10 +240,53 @@ void system_settings_here(struct system_settings *settings)
     dbus_message_unref(call);
 }
 
+void system_settings_here(struct system_settings *settings, const char *owner)
+{
+    snprintf(settings->owner, sizeof settings->owner, "%s", owner);
+    settings->here = true;
+    settings->answered = settings->added = false;
+    settings->heard_s = NAN;
+    if (bus_may_ask(settings->bus, owner)) {
+        add_settings(settings);
+        return;
+    }
+    settings->silent = settings->answered = true; /* it was here before, and never answered */
+    settings->client.changed(settings->client.ctx);
+}
+
 void system_settings_gone(struct system_settings *settings)
 {
     settings->here = false;
     settings->answered = false;
+    settings->silent = settings->silence_said = false;
+}
+
+static void say_silence(struct system_settings *settings)
+{
+    settings->silence_said = true;
+    log_warning("%s does not answer: DC feed-in and the name of the bank are set when it does again. If that "
+                "lasts, restart it, or the device",
+                SETTINGS_SERVICE);
+}
+
+void system_settings_watch(struct system_settings *settings, double heard_s)
+{
+    bool heard = heard_s > settings->heard_s || (isnan(settings->heard_s) && !isnan(heard_s));
+
+    if (!settings->here)
+        return;
+    if (settings->silent && heard)
+        note_life(settings);
+    if (!settings->silent)
+        settings->heard_s = heard_s;
+    else if (!settings->silence_said)
+        say_silence(settings);
+    if (settings->silent)
+        return;
+    if (settings->answered && !settings->added && bus_may_ask(settings->bus, settings->owner))
+        add_settings(settings);
+    if (!settings->name_asked)
+        write_name(settings);
 }
 
 bool system_settings_ready(const struct system_settings *settings)
@@ -227,11 +331,23 @@ void system_settings_set_name(struct system_settings *settings, const char *name
 /* Refused or not: the guard looks at what the setting reads, and tries again. */
 static void on_feed_in_written(void *ctx, DBusMessage *reply)
 {
-    (void)ctx;
-    (void)reply;
+    is_unanswered(ctx, reply);
 }
 
+/* Who does not answer is told all the same, for it does what it was told last when it wakes up. The bus does
+ * not count a call to which no answer is expected. */
 void system_settings_set_feed_in(struct system_settings *settings, bool on)
 {
-    write_setting(settings, SETTINGS_FEED_IN_PATH, 'i', value_number(on ? 1 : 0), on_feed_in_written);
+    DBusMessage *call = new_write(settings, SETTINGS_FEED_IN_PATH, 'i', value_number(on ? 1 : 0));
+
+    if (!call)
+        return;
+    if (!settings->silent && bus_may_ask(settings->bus, settings->owner)) {
+        bus_call(settings->bus, call, 0, on_feed_in_written, settings);
+    } else {
+        settings->silent = true;
+        dbus_message_set_no_reply(call, TRUE);
+        bus_send(settings->bus, call);
+    }
+    dbus_message_unref(call);
 }

@@ -17,11 +17,18 @@ struct system_settings_client {
 struct system_settings {
     struct bus *bus;
     struct system_settings_client client;
-    bool here;     /* the service is on the bus */
-    bool answered; /* it told, or refused; or did not answer in time */
-    int instance;  /* ours: the wish until the service says otherwise */
+    char owner[READING_TEXT_MAX]; /* unique name of the service */
+    bool here;                    /* it is on the bus */
+    bool added;                   /* it answered when ours were registered, be it that it refused */
+    bool silent;                  /* it has not answered a call of ours in time, nor been heard since */
+    bool silence_said;
+    double heard_s; /* when it was heard last, while it is not silent; NAN = it was not yet */
+    bool answered;  /* it told, or refused; or did not answer in time */
+    int instance;   /* ours: the wish until the service says otherwise */
     char custom_name[READING_TEXT_MAX];
     bool name_pending; /* it is the user's, and the service does not have it yet */
+    bool name_asked;   /* a write of it is under way */
+    bool name_again;   /* and it was given anew meanwhile */
 };
 
 /* wish: the instance we had last, or the one we would like. */
@@ -29,8 +36,15 @@ void system_settings_init(struct system_settings *settings, struct bus *bus, int
                           const struct system_settings_client *client);
 
 /* The service came: registers our settings there (an existing value is kept) and reads them back. */
-void system_settings_here(struct system_settings *settings);
+void system_settings_here(struct system_settings *settings, const char *owner);
 void system_settings_gone(struct system_settings *settings);
+
+/* Once a second, with the time at which the service last said or answered anything (NAN = not yet): a name
+ * that it has not taken yet is written again, and that it does not answer is said, once each time. */
+void system_settings_watch(struct system_settings *settings, double heard_s);
+
+/* It hangs: what was written is done when it answers again, and what it reads is from before. */
+bool system_settings_silent(const struct system_settings *settings);
 
 /* True when instance and name are as good as they will get: told, or nobody there to tell. */
 bool system_settings_ready(const struct system_settings *settings);
@@ -43,7 +57,8 @@ void system_settings_name_changed(struct system_settings *settings, const char *
 void system_settings_set_instance(struct system_settings *settings, int instance);
 void system_settings_set_name(struct system_settings *settings, const char *name);
 
-/* Writes OvervoltageFeedIn. That it was taken shows when it reads so. */
+/* Writes OvervoltageFeedIn, in order: who hangs and wakes up ends with what was written last. That it was
+ * taken shows when it reads so. */
 void system_settings_set_feed_in(struct system_settings *settings, bool on);
 
 /* The instance in "battery:99", -1 when it is none of the class battery. */

@@ -627,6 +627,175 @@ static void a_stranger_s_setvalue_changes_nothing_on_any_path(void **state)
 
 #define fault_test(test) cmocka_unit_test_teardown(test, fleet_end)
 
+/* ---- a pack that is on the bus bar and not in the bank ---- */
+
+static void no_limit_rises_because_one_that_was_never_whole_goes(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1, '/Alarms/BmsCable': 0");
+    world = harness_daemon_start_in_world(h, "LOST_GRACE = 60\n");
+    harness_await_aggregate(h);
+    harness_pack_add(
+        h, "ttyUSB1",
+        "'/DeviceInstance': 2, '/Soc': null, '/Info/MaxChargeVoltage': 54.0, '/Io/AllowToCharge': 0");
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 54);
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 0);
+    harness_pack_remove(h, "ttyUSB1");
+    harness_await_string(h, "/Info/ChargeLimitation",
+                         "Pack \"ttyUSB1\", not complete and gone: it blocks charging");
+    harness_await_exactly(h, "/Alarms/BmsCable", 1);
+    harness_await_log(h, "\"ttyUSB1\", which was not complete, is gone: what it lowered stands for 60 s");
+    assert_true(harness_number(h, "/Info/MaxChargeCurrent") == 0);
+    assert_true(harness_number(h, "/Info/MaxChargeVoltage") == 54);
+    world->monotonic_s += 60;
+    harness_await_exactly(h, "/Info/MaxChargeCurrent", 100); /* its owner took it away for good */
+    harness_await_exactly(h, "/Info/MaxChargeVoltage", 55.2);
+    harness_await_exactly(h, "/Alarms/BmsCable", 0);
+    harness_await_log(h, "No limit is low for pack \"ttyUSB1\" any more");
+}
+
+/* ---- who hangs for hours ---- */
+
+#define SETTINGS_NAME "/Settings/Devices/battery_aggregator/CustomName"
+
+/* Hours, in steps in which everything that waits for its time gets its turn. */
+static void let_hours_pass(struct harness *h, struct world *world, int minutes)
+{
+    for (int i = 0; i < minutes; i++) {
+        world->monotonic_s += 61;
+        harness_daemon_sync(h);
+        harness_daemon_sync(h); /* what that made it ask is with the bus */
+    }
+}
+
+/* The settings alone can hang: the packs are others'. */
+static struct world *start_with_settings_that_hang(struct harness *h, const char *settings)
+{
+    struct world *world;
+
+    fleet_start(h, "--packs 0 --mppts 0 --quiet --no-system");
+    harness_set_text_of(h, HARNESS_SETTINGS, FEED_IN, "1");
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1," CALM);
+    world = harness_daemon_start_in_world(h, settings);
+    harness_await_aggregate(h);
+    harness_await_exactly(h, "/Info/FeedIn", 0);
+    kill(fleet.pid, SIGSTOP);
+    return world;
+}
+
+/* The bus refuses every call of a program that has 128 unanswered ones. */
+static void expect_a_new_pack_is_found(struct harness *h)
+{
+    harness_pack_add(h, "ttyUSB9", "'/DeviceInstance': 9," CALM);
+    harness_await_exactly(h, "/System/NrOfBatteries", 2);
+}
+
+static void settings_that_hang_for_hours_take_nobody_away_and_do_what_they_were_told(void **state)
+{
+    struct harness *h = *state;
+    struct world *world = start_with_settings_that_hang(h, CONTROL "FEED_IN_MIN_HOLD = 1\n");
+
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    harness_await_exactly(h, "/Info/FeedIn", 1);
+    let_hours_pass(h, world, 200);
+    harness_await_log(h, HARNESS_SETTINGS " does not answer");
+    expect_a_new_pack_is_found(h);
+    assert_int_equal(harness_log_count(h, HARNESS_SETTINGS " does not answer"), 1);
+    kill(fleet.pid, SIGCONT);
+    await_feed_in(h, "0");
+    harness_await_log(h, HARNESS_SETTINGS " answers again");
+    harness_pack_set(h, "ttyUSB0", CALM);
+    await_feed_in(h, "1");
+}
+
+static void a_hold_that_settings_that_hang_never_did_is_returned_when_they_wake_up(void **state)
+{
+    struct harness *h = *state;
+    struct world *world = start_with_settings_that_hang(h, CONTROL "FEED_IN_MIN_HOLD = 1\n");
+    char *kept;
+
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    harness_await_exactly(h, "/Info/FeedIn", 1);
+    let_hours_pass(h, world, 2);
+    harness_pack_set(h, "ttyUSB0", CALM);
+    harness_await_exactly(h, "/Info/FeedIn", 2); /* it is returned, and nobody says that it was */
+    world->monotonic_s += 10;
+    harness_watch(h, 2.2); /* two ticks at which it could be taken for done */
+    kept = harness_data_read(h, "state.ini");
+    assert_non_null(strstr(kept, "feed_in_debt = 1"));
+    free(kept);
+    kill(fleet.pid, SIGCONT);
+    await_feed_in(h, "1");
+    harness_await_exactly(h, "/Info/FeedIn", 0);
+    await_feed_in(h, "1");
+}
+
+static void names_that_are_given_while_settings_hang_end_with_the_last(void **state)
+{
+    struct harness *h = *state;
+    struct world *world = start_with_settings_that_hang(h, CONTROL);
+    char name[32];
+
+    for (int i = 0; i <= 200; i++) {
+        snprintf(name, sizeof name, "Cellar %d", i);
+        assert_int_equal(harness_set_text(h, "/CustomName", name), 0);
+    }
+    let_hours_pass(h, world, 10);
+    expect_a_new_pack_is_found(h);
+    kill(fleet.pid, SIGCONT);
+    for (int i = 0; i < 100; i++) {
+        const char *found = harness_get_of(h, HARNESS_SETTINGS, SETTINGS_NAME);
+
+        if (found && strcmp(found, "Cellar 200") == 0)
+            break;
+        harness_watch(h, 0.1);
+    }
+    assert_string_equal(harness_get_of(h, HARNESS_SETTINGS, SETTINGS_NAME), "Cellar 200");
+    assert_string_equal(harness_string(h, "/CustomName"), "Cellar 200");
+}
+
+#define DEAD_LOOP BATTERY("ttyS8")
+
+/* Its main loop is dead, and a thread goes on telling what it measures. */
+static void one_that_talks_and_never_answers_takes_nobody_away(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1," CALM);
+    world = harness_daemon_start_in_world(h, NULL);
+    harness_await_aggregate(h);
+    harness_peer(h, "{'cmd': 'hang', 'service': '" DEAD_LOOP "'}");
+    for (int i = 0; i < 300; i++) {
+        harness_peer(h,
+                     "{'cmd': 'raw', 'service': '" DEAD_LOOP "', 'path': '/', 'member': 'ItemsChanged', "
+                     "'signature': 'a{sa{sv}}', 'args': [{'/Soc': {'Value': %d}}]}",
+                     i % 100);
+        world->monotonic_s += 4;
+        harness_daemon_sync(h);
+        harness_daemon_sync(h);
+    }
+    expect_a_new_pack_is_found(h);
+}
+
+/* Its driver lost what it was asked before it was ready. */
+static void one_that_begins_to_answer_after_minutes_is_found(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1," CALM);
+    world = harness_daemon_start_in_world(h, NULL);
+    harness_await_aggregate(h);
+    harness_peer(h, "{'cmd': 'hang', 'like': 'pack', 'service': '" DEAD_LOOP "'}");
+    let_hours_pass(h, world, 20);
+    harness_peer(h, "{'cmd': 'thaw', 'service': '" DEAD_LOOP "'}");
+    harness_pack_set(h, "ttyS8", "'/Soc': 51");
+    harness_await_exactly(h, "/System/NrOfBatteries", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +811,12 @@ int main(void)
         fault_test(a_sum_of_0_v_takes_the_voltage_of_nobody_down),
         fault_test(nobody_can_speak_for_a_pack_or_for_the_bus),
         fault_test(a_stranger_s_setvalue_changes_nothing_on_any_path),
+        fault_test(no_limit_rises_because_one_that_was_never_whole_goes),
+        fault_test(settings_that_hang_for_hours_take_nobody_away_and_do_what_they_were_told),
+        fault_test(a_hold_that_settings_that_hang_never_did_is_returned_when_they_wake_up),
+        fault_test(names_that_are_given_while_settings_hang_end_with_the_last),
+        fault_test(one_that_talks_and_never_answers_takes_nobody_away),
+        fault_test(one_that_begins_to_answer_after_minutes_is_found),
     };
 
     cmocka_set_test_filter(getenv("TEST")); /* NULL: all; or a name with * and ? */

@@ -392,6 +392,37 @@ static void an_urgent_call_overtakes_patient_ones_that_nobody_answers(void **sta
     assert_int_equal(a->echoed, 3);
 }
 
+static bool is_now_answered(void *ctx)
+{
+    const struct peer *peer = ctx;
+
+    return peer->echoed == strlen("now");
+}
+
+/* The bus keeps those that time out, and would refuse every call from the 128th on. */
+static void patient_calls_that_nobody_answers_leave_room_for_urgent_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *a = &fixture->a;
+
+    fixture->b.mute = true;
+    peer_open_wait(fixture, a);
+    peer_open_wait(fixture, &fixture->b);
+    for (int i = 0; i < MANY; i++) {
+        DBusMessage *call = peer_question(&fixture->b, NULL);
+
+        bus_call_patient(a->bus, call, 100, peer_reply, a);
+        dbus_message_unref(call);
+    }
+    await(&fixture->loop, are_many_answered, a, "all to be given up");
+    assert_int_equal(a->replies, BUS_OPEN_MAX);
+    assert_int_equal(a->nulls, MANY - BUS_OPEN_MAX);
+    assert_string_equal(a->error, DBUS_ERROR_NO_REPLY);
+    fixture->b.echo = true;
+    peer_call(a, &fixture->b, "now", PATIENCE_MS);
+    await(&fixture->loop, is_now_answered, a, "the urgent answer");
+}
+
 static void patient_calls_that_wait_are_answered_with_null_on_closing(void **state)
 {
     struct fixture *fixture = *state;
@@ -827,6 +858,7 @@ int main(void)
         TEST(signals_reach_the_owner),
         TEST(of_many_patient_calls_each_is_answered_once),
         TEST(an_urgent_call_overtakes_patient_ones_that_nobody_answers),
+        TEST(patient_calls_that_nobody_answers_leave_room_for_urgent_ones),
         TEST(patient_calls_that_wait_are_answered_with_null_on_closing),
         TEST(patient_calls_beyond_what_may_wait_are_answered_with_null_at_once),
         TEST(a_patient_call_is_forgotten_while_it_waits_and_not_later),

@@ -22,7 +22,7 @@
 #define OTHER_BATTERY "com.victronenergy.battery.ttyUSB1"
 #define PREFIX "com.victronenergy."
 
-enum { PATHS = 5, NAMES = 4 };
+enum { PATHS = 5, NAMES = 4, KEPT_MAX = 8 };
 
 static const char *const wanted_paths[PATHS] = {"/Dc/0/Voltage", "/Dc/0/Current", "/Soc", "/CustomName",
                                                 "/DeviceInstance"};
@@ -38,6 +38,7 @@ enum answer {
     ANSWERS_NOTHING = 16,
     ANSWERS_EMPTY = 64,    /* GetItems, without any item yet */
     ANSWERS_NONSENSE = 32, /* GetItems and the root's GetValue with shapes of their own */
+    ANSWERS_LATE = 128,    /* keeps what it is asked until it wakes up */
 };
 
 struct peer {
@@ -47,6 +48,8 @@ struct peer {
     int calls;           /* BusItem calls that came */
     char path[64], type; /* of the last SetValue */
     double voltage;
+    DBusMessage *kept[KEPT_MAX];
+    int kept_count;
     bool owns;
     bool closed;
 };
@@ -334,6 +337,11 @@ static bool peer_message(void *ctx, DBusMessage *message)
     peer->calls++;
     if (peer->answers & ANSWERS_NOTHING)
         return true;
+    if (peer->answers & ANSWERS_LATE) {
+        assert_true(peer->kept_count < KEPT_MAX);
+        peer->kept[peer->kept_count++] = dbus_message_ref(message);
+        return true;
+    }
     if (dbus_message_has_member(message, "SetValue")) {
         DBusMessageIter iter, variant;
         dbus_int32_t result = 2;
@@ -350,6 +358,16 @@ static bool peer_message(void *ctx, DBusMessage *message)
     assert_true(bus_send(peer->bus, reply));
     dbus_message_unref(reply);
     return true;
+}
+
+static void peer_wakes(struct peer *peer)
+{
+    peer->answers &= ~ANSWERS_LATE;
+    for (int i = 0; i < peer->kept_count; i++) {
+        assert_true(peer_message(peer, peer->kept[i]));
+        dbus_message_unref(peer->kept[i]);
+    }
+    peer->kept_count = 0;
 }
 
 static void name_taken(void *ctx, DBusMessage *reply)
@@ -1161,6 +1179,52 @@ static void a_service_that_never_answers_is_asked_four_times_until_it_is_heard(v
     assert_int_equal(peer->calls, 5);
 }
 
+/* One that was stopped and goes on has all its questions still. */
+static void an_answer_that_comes_too_late_is_a_sign_of_life(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_ITEMS | ANSWERS_LEAVES);
+    struct monitor_service *service;
+    double heard_s;
+
+    monitor_open(fixture);
+    battery_scanned(fixture);
+    service = monitor_find(fixture->monitor, BATTERY);
+    peer->answers |= ANSWERS_LATE;
+    heard_s = service->heard_s;
+    monitor_ask(fixture->monitor, service, NULL);
+    let_pass(fixture, BUS_CALL_TIMEOUT_MS + 50);
+    peer_wakes(peer);
+    fence(fixture, peer);
+    assert_true(service->heard_s > heard_s);
+}
+
+/* Each time that it comes it is scanned, and the bus forgets none of that for as long as it is connected. */
+static void a_name_that_comes_and_goes_and_never_answers_uses_up_few_calls(void **state)
+{
+    struct fixture *fixture = *state;
+    struct seen *other = seen_of(fixture, OTHER_BATTERY);
+    struct peer *peer = peer_open(fixture, 0, BATTERY, ANSWERS_NOTHING);
+
+    monitor_open(fixture);
+    fence(fixture, peer);
+    for (int i = 0; i < 100; i++) {
+        DBusError error = DBUS_ERROR_INIT;
+
+        dbus_bus_release_name(bus_connection(peer->bus), BATTERY, &error);
+        assert_false(dbus_error_is_set(&error));
+        fence(fixture, peer);
+        peer->owns = false;
+        peer_take(peer, BATTERY, DBUS_NAME_FLAG_DO_NOT_QUEUE);
+        await(&fixture->loop, peer_owns, peer, "the name to be taken");
+        fence(fixture, peer);
+    }
+    assert_in_range(peer->calls, 1, 16);
+    peer_open(fixture, 1, OTHER_BATTERY, ANSWERS_ITEMS);
+    await(&fixture->loop, is_scanned, other, "the other's scan");
+    assert_scanned_well(fixture, other);
+}
+
 struct written {
     bool answered;
     dbus_int32_t result;
@@ -1474,6 +1538,8 @@ int main(void)
         TEST(what_it_answers_for_a_wanted_path_is_a_value),
         TEST(a_service_that_is_silent_is_asked_one_question_at_a_time),
         TEST(a_service_that_never_answers_is_asked_four_times_until_it_is_heard),
+        TEST(an_answer_that_comes_too_late_is_a_sign_of_life),
+        TEST(a_name_that_comes_and_goes_and_never_answers_uses_up_few_calls),
         TEST(a_value_is_written_as_the_type_that_is_asked_for),
         TEST(a_malformed_path_is_never_written),
         TEST(a_value_may_have_any_type),
