@@ -96,6 +96,7 @@ bool engine_reconfigure(struct engine *engine, const struct config *config)
             devices_settle(&engine->devices, engine->devices.device[i]);
         i = again ? 0 : i + 1; /* settling may sort them anew */
     }
+    incomplete_decide_anew(&engine->aggregator.incomplete);
     engine->packs_changed = true;
     outputs_forget_cells(engine->outputs);
     return same;

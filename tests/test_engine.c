@@ -385,6 +385,35 @@ static void what_an_incomplete_pack_shows_lowers_limits(void **state)
     assert_near(limits->discharge_current.value, 120, 1e-9);
 }
 
+/* Who names it in IGNORE means it; what another one lowered before it went is not meant. */
+static void an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on(void **state)
+{
+    struct bench *bench = *state;
+    const struct limits *limits = &bench->engine.aggregate.limits;
+    struct device *b = arrive_incomplete(bench);
+    struct config other = bench->config;
+
+    step_at(bench, 10);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+    other.ignore.count = 1;
+    strcpy(other.ignore.pattern[0], "Boat");
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    step_at(bench, 11);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+    strcpy(other.ignore.pattern[0], "B");
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    step_at(bench, 12);
+    assert_near(limits->charge_voltage.value, 55.2, 1e-9);
+    other.ignore.count = 0;
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    step_at(bench, 13);
+    engine_gone(&bench->engine, b);
+    step_at(bench, 14);
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    step_at(bench, 15);
+    assert_near(limits->charge_voltage.value, 50, 1e-9);
+}
+
 /* It starts an engine, is full, and never shows all: for ever. 24 V is more than half of 48. */
 static void a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm(void **state)
 {
@@ -448,6 +477,7 @@ int main(void)
         TEST(two_packs_of_one_name_are_not_two_of_bank),
         TEST(with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it),
         TEST(what_an_incomplete_pack_shows_lowers_limits),
+        TEST(an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on),
         TEST(a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm),
         TEST(with_our_own_limits_the_cells_of_an_incomplete_pack_count),
     };

@@ -97,6 +97,14 @@ void incomplete_look(struct incomplete *incomplete, const struct pack *const pac
     }
 }
 
+void incomplete_decide_anew(struct incomplete *incomplete)
+{
+    for (size_t i = incomplete->count; i-- > 0;) {
+        if (incomplete->pack[i].here)
+            drop(incomplete, &incomplete->pack[i]);
+    }
+}
+
 /* ---- what they lower ---- */
 
 static bool lower_for(struct limit *limit, double most, const struct incomplete_pack *pack, const char *what)

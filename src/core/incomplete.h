@@ -40,6 +40,9 @@ void incomplete_look(struct incomplete *incomplete, const struct pack *const pac
                      const struct pack *const members[], size_t member_count, double time_s, double grace_s);
 void incomplete_forget(struct incomplete *incomplete, const struct pack *pack);
 
+/* Other settings: those that are here count anew, or are none of the bank's now. */
+void incomplete_decide_anew(struct incomplete *incomplete);
+
 /* Lowers limits by what they show, or showed last; under our own control by their cells too. */
 void incomplete_obey(const struct incomplete *incomplete, const struct config *config, double time_s,
                      struct limits *limits, struct control_output *control, struct incomplete_gone *gone);
