@@ -13,6 +13,7 @@ static void say_joined(const char *what, const struct roster_entry *entry, const
     const struct pack_reading *reading = &device->pack.reading;
     char cells[32] = "cells not shown";
     char capacity[32] = "capacity unknown";
+    char instance[32] = "no instance";
     size_t shown = pack_reading_cells_shown(reading);
 
     if (shown > 0)
@@ -21,9 +22,10 @@ static void say_joined(const char *what, const struct roster_entry *entry, const
         snprintf(cells, sizeof cells, "%.0f cells", reading->cells_in_series);
     if (!isnan(reading->capacity_installed_Ah))
         snprintf(capacity, sizeof capacity, "%.0f Ah", reading->capacity_installed_Ah);
-    log_info("Pack \"%s\" %s: %s, %s, instance %.0f, serial \"%s\", %s, %s", entry->name, what,
-             entry->service, reading->product_name, reading->device_instance, reading->serial, cells,
-             capacity);
+    if (!isnan(reading->device_instance))
+        snprintf(instance, sizeof instance, "instance %.0f", reading->device_instance);
+    log_info("Pack \"%s\" %s: %s, %s, %s, serial \"%s\", %s, %s", entry->name, what, entry->service,
+             reading->product_name, instance, reading->serial, cells, capacity);
 }
 
 /* A setting that counts other cells than the pack shows: CVL would be of a bank that is not there. */

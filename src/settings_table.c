@@ -68,9 +68,10 @@ const struct key settings_keys[] = {
              "down and "
              "the house goes dark: hold and stop are for those who choose that.")},
     {bank, "LOST_GRACE", NULL, KEY_WHOLE, AT(lost_grace_s), 0, 0, 86400, "s", "600",
-     MEANING(
-         "So long capacity and SoC keep the part of a lost pack, and CCL and DCL do not rise because it "
-         "went. Without NR_OF_BATTERIES, and with PACK_LOST = degrade, it is no longer waited for then.")},
+     MEANING("So long capacity and SoC keep the part of a lost pack, and CCL and DCL do not rise because it "
+             "went. Without NR_OF_BATTERIES, and with PACK_LOST = degrade, it is no longer waited for then. "
+             "What a "
+             "pack that was never complete had lowered stands for so long after it went.")},
 
     {services, "BATTERY_SERVICE_NAME", NULL, KEY_TEXT, AT(battery_service_name), 0, 1, 0, "",
      "com.victronenergy.battery", MEANING("Services in which packs and shunts are looked for.")},
