@@ -529,9 +529,96 @@ static void what_is_shown_of_64_packs_takes_less_than_100_kB(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- who is there at the start ---- */
+
+enum { LISTED = 20, ASKED_AT_ONCE = 8 };
+
+static void answer(struct house *house, DBusMessage *reply)
+{
+    dbus_message_set_sender(reply, DBUS_SERVICE_DBUS);
+    fake_bus_answer(house->bus, 0, reply);
+    dbus_message_unref(reply);
+}
+
+static DBusMessage *first_call(struct house *house, const char *member)
+{
+    DBusMessage *call = fake_bus_call(house->bus, 0);
+
+    assert_string_equal(dbus_message_get_member(call), member);
+    dbus_message_set_serial(call, 1);
+    return call;
+}
+
+static void list_names(struct house *house)
+{
+    DBusMessage *reply = dbus_message_new_method_return(first_call(house, "ListNames"));
+    DBusMessageIter args, names;
+
+    dbus_message_iter_init_append(reply, &args);
+    dbus_message_iter_open_container(&args, DBUS_TYPE_ARRAY, "s", &names);
+    for (int i = 0; i < LISTED; i++) {
+        char text[64];
+        const char *name = text;
+
+        snprintf(text, sizeof text, BATTERY "p%d", i);
+        dbus_message_iter_append_basic(&names, DBUS_TYPE_STRING, &name);
+    }
+    dbus_message_iter_close_container(&args, &names);
+    answer(house, reply);
+}
+
+static void tell_owner(struct house *house, int number)
+{
+    DBusMessage *reply = dbus_message_new_method_return(first_call(house, "GetNameOwner"));
+    char text[16];
+    const char *owner = text;
+
+    snprintf(text, sizeof text, ":1.%d", number);
+    dbus_message_append_args(reply, DBUS_TYPE_STRING, &owner, DBUS_TYPE_INVALID);
+    answer(house, reply);
+}
+
+/* What it takes to ask for the owners, and to scan, lies between nothing that stays: a few are asked for at a
+ * time, and nobody is scanned before all are known. */
+static void those_who_are_listed_are_asked_for_in_turn_and_scanned_together(void **state)
+{
+    struct house *house = *state;
+
+    monitor_up(house->monitor);
+    list_names(house);
+    for (int i = 0; i < LISTED; i++) {
+        assert_int_equal(fake_bus_calls(house->bus), LISTED - i < ASKED_AT_ONCE ? LISTED - i : ASKED_AT_ONCE);
+        tell_owner(house, i);
+    }
+    assert_int_equal(fake_bus_calls(house->bus), LISTED);
+    for (size_t i = 0; i < LISTED; i++)
+        assert_string_equal(dbus_message_get_member(fake_bus_call(house->bus, i)), "GetItems");
+}
+
+static void a_bus_that_breaks_while_it_lists_is_asked_anew(void **state)
+{
+    struct house *house = *state;
+
+    monitor_up(house->monitor);
+    list_names(house);
+    tell_owner(house, 1);
+    fake_bus_break(house->bus);
+    monitor_down(house->monitor);
+    assert_int_equal(fake_bus_calls(house->bus), 0);
+    fake_bus_mend(house->bus);
+    monitor_up(house->monitor);
+    list_names(house);
+    for (int i = 0; i < LISTED; i++)
+        tell_owner(house, i);
+    assert_int_equal(fake_bus_calls(house->bus), LISTED);
+    assert_int_equal(monitor_count(house->monitor), LISTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(those_who_are_listed_are_asked_for_in_turn_and_scanned_together),
+        TEST(a_bus_that_breaks_while_it_lists_is_asked_anew),
         TEST(of_endless_new_paths_none_is_remembered),
         TEST(of_a_text_without_end_its_beginning_is_kept),
         TEST(a_scan_with_a_hundred_thousand_entries_gives_what_we_read),

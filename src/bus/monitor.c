@@ -16,6 +16,7 @@ enum {
     NAME_SIZE = DBUS_MAXIMUM_NAME_LENGTH + 1,
     RULE_SIZE = NAME_SIZE + 160,
     OWNER_BUCKETS = 128, /* a power of two */
+    OWNERS_AT_ONCE = 8,
 };
 
 struct service {
@@ -25,6 +26,7 @@ struct service {
     struct scan *scan; /* NULL between two */
     uv_timer_t retry;
     uint64_t retry_ms;
+    bool waits;               /* to be scanned, until it is known who else is here */
     bool silent;              /* the client knows */
     bool asked;               /* for a sign of life, no answer yet */
     int asked_for;            /* the index of that path, PATHS_NONE = it is not a wanted one */
@@ -50,6 +52,10 @@ struct monitor {
     size_t count;
     struct service *bucket[OWNER_BUCKETS]; /* by unique name */
     struct query *queries;
+    DBusMessage *names; /* who is on the bus, until the owner of each is asked for; NULL = none is left */
+    DBusMessageIter name_at; /* the next one of them */
+    int owners_open;         /* asked for, no answer yet */
+    bool asking;
     uv_timer_t list_again;
     bool refused;  /* said once */
     bool left_out; /* somebody is not read who may be when there is room */
@@ -189,6 +195,13 @@ static struct service *service_new(struct monitor *monitor, const char *name, co
     return service;
 }
 
+/* Whether owners are asked for. What the scans of all take for a while would lie between what stays for good:
+ * they begin together, afterwards. */
+static bool is_listing(const struct monitor *monitor)
+{
+    return monitor->names || monitor->owners_open > 0;
+}
+
 /* A wanted name has come. Subscribes before it scans: nothing can fall between. */
 static void service_enter(struct monitor *monitor, const char *name, const char *owner)
 {
@@ -212,7 +225,9 @@ static void service_enter(struct monitor *monitor, const char *name, const char 
     service_rule(service, rule);
     bus_match_add(monitor->bus, rule);
     monitor->client.found(monitor->client.ctx, &service->seen);
-    service_scan(service);
+    service->waits = is_listing(monitor);
+    if (!service->waits)
+        service_scan(service);
 }
 
 /* libdbus ends the program that sends to a name which is none. The bus gives no such names, but what it says
@@ -399,17 +414,36 @@ static void names_ask_later(struct monitor *monitor)
         uv_timer_start(&monitor->list_again, names_ask, MONITOR_RETRY_MIN_MS, 0);
 }
 
+static void owners_ask(struct monitor *monitor);
+
+/* Backwards: one that is scanned may go. */
+static void scan_those_who_wait(struct monitor *monitor)
+{
+    for (size_t i = monitor->count; i-- > 0 && !is_listing(monitor);) {
+        struct service *service = i < monitor->count ? monitor->services[i] : NULL;
+
+        if (!service || !service->waits)
+            continue;
+        service->waits = false;
+        service_scan(service);
+    }
+}
+
 static void owner_answered(struct query *query, DBusMessage *reply)
 {
+    struct monitor *monitor = query->monitor;
     const char *owner = "";
 
+    monitor->owners_open--;
     if (reply && dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_METHOD_RETURN &&
         dbus_message_get_args(reply, NULL, DBUS_TYPE_STRING, &owner, DBUS_TYPE_INVALID))
-        name_owned(query->monitor, query->name, owner);
+        name_owned(monitor, query->name, owner);
     else if (reply && dbus_message_is_error(reply, DBUS_ERROR_NAME_HAS_NO_OWNER))
-        name_owned(query->monitor, query->name, "");
+        name_owned(monitor, query->name, "");
     else
-        names_ask_later(query->monitor);
+        names_ask_later(monitor);
+    owners_ask(monitor);
+    scan_those_who_wait(monitor);
 }
 
 static void owner_ask(struct monitor *monitor, const char *name)
@@ -420,28 +454,56 @@ static void owner_ask(struct monitor *monitor, const char *name)
         dbus_message_unref(call);
         call = NULL;
     }
-    if (!query_send(monitor, NULL, call, name, owner_answered))
-        names_ask_later(monitor);
+    monitor->owners_open++; /* the answer may come at once: there is no bus */
+    if (query_send(monitor, NULL, call, name, owner_answered))
+        return;
+    monitor->owners_open--;
+    names_ask_later(monitor);
+}
+
+static void names_drop(struct monitor *monitor)
+{
+    if (monitor->names)
+        dbus_message_unref(monitor->names);
+    monitor->names = NULL;
+}
+
+/* A few at a time, for the same reason. */
+static void owners_ask(struct monitor *monitor)
+{
+    if (monitor->asking)
+        return;
+    monitor->asking = true;
+    while (monitor->names && monitor->owners_open < OWNERS_AT_ONCE) {
+        const char *name;
+
+        if (dbus_message_iter_get_arg_type(&monitor->name_at) != DBUS_TYPE_STRING) {
+            names_drop(monitor);
+            break;
+        }
+        dbus_message_iter_get_basic(&monitor->name_at, &name);
+        dbus_message_iter_next(&monitor->name_at);
+        if (name_is_ours(monitor, name))
+            owner_ask(monitor, name);
+    }
+    monitor->asking = false;
 }
 
 static void names_answered(struct query *query, DBusMessage *reply)
 {
-    DBusMessageIter args, name;
+    struct monitor *monitor = query->monitor;
+    DBusMessageIter args;
 
     if (!reply || dbus_message_get_type(reply) != DBUS_MESSAGE_TYPE_METHOD_RETURN ||
         !dbus_message_has_signature(reply, "as")) {
-        names_ask_later(query->monitor);
+        names_ask_later(monitor);
         return;
     }
+    names_drop(monitor);
+    monitor->names = dbus_message_ref(reply);
     dbus_message_iter_init(reply, &args);
-    dbus_message_iter_recurse(&args, &name);
-    for (; dbus_message_iter_get_arg_type(&name) == DBUS_TYPE_STRING; dbus_message_iter_next(&name)) {
-        const char *text;
-
-        dbus_message_iter_get_basic(&name, &text);
-        if (name_is_ours(query->monitor, text))
-            owner_ask(query->monitor, text);
-    }
+    dbus_message_iter_recurse(&args, &monitor->name_at);
+    owners_ask(monitor);
 }
 
 static void names_ask(uv_timer_t *timer)
@@ -473,6 +535,7 @@ void monitor_up(struct monitor *monitor)
 void monitor_down(struct monitor *monitor)
 {
     uv_timer_stop(&monitor->list_again);
+    names_drop(monitor);
     monitor->refused = monitor->left_out = false;
     while (monitor->count > 0)
         service_leave(monitor->services[monitor->count - 1]);
