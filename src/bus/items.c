@@ -483,6 +483,11 @@ void items_set_text(struct items *items, int index, const char *text)
     mark(items, index);
 }
 
+void items_set_known_text(struct items *items, int index, const char *text)
+{
+    items_set_text(items, index, *text ? text : NULL);
+}
+
 void items_set_invalid(struct items *items, int index)
 {
     struct item *item = &items->item[index];

@@ -55,7 +55,8 @@ size_t items_count(const struct items *items);
 
 /* Sets a value; marks it as changed if what is shown changes. A NAN or infinite number is invalid. */
 void items_set_number(struct items *items, int item, double number);
-void items_set_text(struct items *items, int item, const char *text); /* NULL = invalid */
+void items_set_text(struct items *items, int item, const char *text);       /* NULL = invalid */
+void items_set_known_text(struct items *items, int item, const char *text); /* "" = invalid */
 void items_set_invalid(struct items *items, int item);
 
 /* What is shown. */

@@ -289,18 +289,13 @@ void outputs_free(struct outputs *outputs)
     free(outputs);
 }
 
-static void set_text_or_invalid(struct items *items, int item, const char *text)
-{
-    items_set_text(items, item, *text ? text : NULL);
-}
-
 void outputs_set(struct outputs *outputs, const struct aggregate *aggregate)
 {
     for (size_t i = 0; i < OUTPUTS_COUNT; i++) {
         const void *field = (const char *)aggregate + outputs_table[i].offset;
 
         if (outputs_table[i].item.type == 's')
-            set_text_or_invalid(outputs->items, outputs->item[i], field);
+            items_set_known_text(outputs->items, outputs->item[i], field);
         else
             items_set_number(outputs->items, outputs->item[i], *(const double *)field);
     }

@@ -180,11 +180,6 @@ void pages_free(struct pages *pages)
     free(pages);
 }
 
-static void set_text_or_invalid(struct items *items, int item, const char *text)
-{
-    items_set_text(items, item, *text ? text : NULL);
-}
-
 static int who_item(const struct page *page, enum who who)
 {
     return page->first + (int)who;
@@ -236,15 +231,15 @@ void pages_set_pack(struct pages *pages, size_t slot, const struct pages_pack *p
     }
     page->taken = *pack->service != '\0';
     page->present = page->taken && pack->present;
-    set_text_or_invalid(pages->items, who_item(page, WHO_SERVICE), pack->service);
-    set_text_or_invalid(pages->items, who_item(page, WHO_NAME), pack->name);
-    set_text_or_invalid(pages->items, who_item(page, WHO_SERIAL), pack->serial);
-    set_text_or_invalid(pages->items, who_item(page, WHO_STATE),
-                        !page->taken    ? ""
-                        : page->present ? "online"
-                                        : "missing");
+    items_set_known_text(pages->items, who_item(page, WHO_SERVICE), pack->service);
+    items_set_known_text(pages->items, who_item(page, WHO_NAME), pack->name);
+    items_set_known_text(pages->items, who_item(page, WHO_SERIAL), pack->serial);
+    items_set_known_text(pages->items, who_item(page, WHO_STATE),
+                         !page->taken    ? ""
+                         : page->present ? "online"
+                                         : "missing");
     if (slot < PAGES_MODULES_MAX && pages->module[slot].id >= 0)
-        set_text_or_invalid(pages->items, pages->module[slot].id, pack->name);
+        items_set_known_text(pages->items, pages->module[slot].id, pack->name);
 }
 
 /* ---- what it says ---- */
@@ -270,7 +265,7 @@ static void set_fields(struct pages *pages, struct page *page, const struct pack
         const void *field = (const char *)pack + fields[i].offset;
 
         if (fields[i].item.type == 's')
-            set_text_or_invalid(pages->items, field_item(page, i), field);
+            items_set_known_text(pages->items, field_item(page, i), field);
         else
             set_coarsely(pages->items, field_item(page, i), *(const double *)field, share * fields[i].step,
                          &page->shown[i]);
