@@ -16,6 +16,8 @@ void tidy_begin(void)
     mallopt(M_TRIM_THRESHOLD, LARGE);
 }
 
+extern const char __ehdr_start[]; /* where the linker put the beginning of this program */
+
 /* A line of smaps that begins a mapping; false when it is none. */
 static bool begins_mapping(const char *line, struct tidy_mapping *mapping)
 {
@@ -39,10 +41,10 @@ static bool is_own_page(const char *line)
            own_kB > 0;
 }
 
-size_t tidy_find(FILE *smaps, struct tidy_mapping found[], size_t max)
+size_t tidy_find(FILE *smaps, const void *program, struct tidy_mapping found[], size_t max)
 {
     struct tidy_mapping mapping = {NULL, 0};
-    bool tells_own = false;
+    bool tells_own = false, is_ours = false;
     size_t count = 0;
     char line[LINE_MAX_BYTES];
 
@@ -53,16 +55,17 @@ size_t tidy_find(FILE *smaps, struct tidy_mapping found[], size_t max)
         }
         if (strncmp(line, "VmFlags:", strlen("VmFlags:")) == 0 && mapping.size > 0)
             found[count++] = mapping;
-        begins_mapping(line, &mapping);
+        if (begins_mapping(line, &mapping))
+            is_ours = is_ours || mapping.first == program;
     }
-    return tells_own ? count : 0;
+    return tells_own && is_ours ? count : 0;
 }
 
 void tidy_up(void)
 {
     FILE *smaps = fopen("/proc/self/smaps", "re");
     struct tidy_mapping mapping[MAPPINGS_MAX];
-    size_t count = smaps ? tidy_find(smaps, mapping, MAPPINGS_MAX) : 0;
+    size_t count = smaps ? tidy_find(smaps, __ehdr_start, mapping, MAPPINGS_MAX) : 0;
 
     for (size_t i = 0; i < count; i++)
         madvise(mapping[i].first, mapping[i].size, MADV_DONTNEED);

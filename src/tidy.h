@@ -21,9 +21,9 @@ struct tidy_mapping {
 
 /* From the kernel's smaps the mappings of files of which nothing is lost when they are let go of: what is
  * needed of them comes back with a fault. Not those of which pages are ours alone, here or in swap: written
- * before they were protected, as relocations are, or where a debugger stops. As every program has
- * relocations, smaps that shows none does not tell (an emulator's): then there are none, and none either of
- * what follows the first max. How many. */
-size_t tidy_find(FILE *smaps, struct tidy_mapping found[], size_t max);
+ * before they were protected, as relocations are, or where a debugger stops. None where smaps is not to be
+ * trusted: an emulator's has no mapping that begins where the program does, or none with relocations, which
+ * every program has. None of what follows the first max. How many. */
+size_t tidy_find(FILE *smaps, const void *program, struct tidy_mapping found[], size_t max);
 
 #endif
