@@ -1,5 +1,6 @@
 /* What receiving the messages costs: a libdbus program that gets the same signals as the daemon and drops
- * them (`floor drop`), or walks through every value of them and does nothing (`floor walk`). */
+ * them (`floor drop`), or walks through every value of them and does nothing (`floor walk`). Those of an
+ * aggregator beside it are not among them. */
 #include <dbus/dbus.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,38 @@ static DBusHandlerResult on_message(DBusConnection *connection, DBusMessage *mes
     return DBUS_HANDLER_RESULT_HANDLED;
 }
 
+static int is_source(const char *name)
+{
+    return strncmp(name, "com.victronenergy.", strlen("com.victronenergy.")) == 0 &&
+           !strstr(name, ".aggregate");
+}
+
+/* From each service that is there, as an aggregator subscribes. */
+static void subscribe(DBusConnection *connection)
+{
+    DBusMessage *call =
+        dbus_message_new_method_call(DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS, "ListNames");
+    DBusMessage *reply = dbus_connection_send_with_reply_and_block(connection, call, -1, NULL);
+    char **names = NULL;
+    int count = 0;
+
+    dbus_message_unref(call);
+    if (!reply || !dbus_message_get_args(reply, NULL, DBUS_TYPE_ARRAY, DBUS_TYPE_STRING, &names, &count,
+                                         DBUS_TYPE_INVALID))
+        count = 0;
+    for (int i = 0; i < count; i++) {
+        char rule[512];
+
+        snprintf(rule, sizeof rule, "type='signal',sender='%s',interface='com.victronenergy.BusItem'",
+                 names[i]);
+        if (is_source(names[i]))
+            dbus_bus_add_match(connection, rule, NULL);
+    }
+    dbus_free_string_array(names);
+    if (reply)
+        dbus_message_unref(reply);
+}
+
 int main(int argc, char *argv[])
 {
     int walks = argc > 1 && strcmp(argv[1], "walk") == 0;
@@ -51,8 +84,7 @@ int main(int argc, char *argv[])
         return 1;
     }
     dbus_connection_add_filter(connection, on_message, &walks, NULL);
-    dbus_bus_add_match(connection, "type='signal',interface='com.victronenergy.BusItem',path_namespace='/'",
-                       NULL);
+    subscribe(connection);
     while (dbus_connection_read_write_dispatch(connection, -1))
         ;
     return 0;

@@ -6,6 +6,9 @@ For each number of packs of 16 cells, each cell flickering by 1 mV once a second
 first valid /Soc; time from a changed cell to its published maximum (median and 99 %); messages in and out;
 CPU time a second; memory.   measure.py [PACKS...]
 
+CPU is compared with a floor that walks on the same bus in the same seconds, for what else the machine does
+meanwhile changes both; memory is measured without it, for it would share the libraries.
+
 PEER=FOLDER measures another aggregator in the same run: FOLDER/run ADDRESS starts it in the foreground.
 """
 import os
@@ -24,7 +27,7 @@ PEER = os.environ.get("PEER")
 AGGREGATE = "com.victronenergy.battery.aggregate"
 AS_SERVICE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}  # as service/run has it
 CHANGES = 100
-SECONDS = 15
+SECONDS = 20
 
 
 def cpu_seconds(pid):
@@ -109,11 +112,11 @@ class Bench:
         self.fleet.stdout.readline()
         time.sleep(2)
 
-    def cost(self, pid):
-        """CPU seconds a second and KiB; this process stays out of the way meanwhile."""
-        before = cpu_seconds(pid)
+    def cost(self, *pids):
+        """CPU seconds a second of each; this process stays out of the way meanwhile."""
+        before = [cpu_seconds(pid) for pid in pids]
         time.sleep(SECONDS)
-        return (cpu_seconds(pid) - before) / SECONDS, pss_kib(pid)
+        return [(cpu_seconds(pid) - cpu) / SECONDS for pid, cpu in zip(pids, before)]
 
     def messages(self):
         """Received and published a second, counted by listening for a while."""
@@ -125,12 +128,28 @@ class Bench:
         self.loop.run()
         return self.received / 5, self.published / 5
 
-    def floor(self, kind):
+    def start_floor(self, kind):
         child = self.spawn([f"{BUILD}/bench/floor", kind, self.address])
         time.sleep(1)
-        cost, pss = self.cost(child.pid)
+        return child
+
+    def floor(self, kind):
+        """CPU seconds a second and KiB of a floor alone."""
+        child = self.start_floor(kind)
+        cpu, = self.cost(child.pid)
+        pss = pss_kib(child.pid)
         child.terminate()
-        return cost, pss
+        child.wait()
+        return cpu, pss
+
+    def beside_floor(self, pid):
+        """CPU seconds a second, of the floor that walks beside it, and KiB without that."""
+        walking = self.start_floor("walk")
+        cpu, floor = self.cost(pid, walking.pid)
+        walking.terminate()
+        walking.wait()
+        time.sleep(1)
+        return cpu, floor, pss_kib(pid)
 
     def end(self):
         for child in reversed(self.children):
@@ -142,14 +161,14 @@ def show(packs, name, cpu, floor, pss, rest=""):
     print(f"{packs:5}  {name:18} {cpu * 1000:6.2f} ms/s {cpu / floor:6.2f} x {pss:7} KiB  {rest}", flush=True)
 
 
-def measure(packs, name, command, floor):
+def measure(packs, name, command):
     bench = Bench(packs)
     launch = bench.launch([word.replace("ADDRESS", bench.address).replace("FOLDER", bench.folder) for word in command])
     time.sleep(1)
     changes = sorted(bench.change(number) for number in range(CHANGES))
     bench.calm()
     received, published = bench.messages()
-    cpu, pss = bench.cost(bench.daemon.pid)
+    cpu, floor, pss = bench.beside_floor(bench.daemon.pid)
     bench.end()
     show(packs, name, cpu, floor, pss,
          f"{launch * 1000:5.0f} ms to SoC, {statistics.median(changes) * 1000:4.0f} ms a change"
@@ -166,10 +185,9 @@ def main():
         show(packs, "floor: dropping", drop, walk, drop_pss)
         show(packs, "floor: walking", walk, walk, walk_pss)
         measure(packs, "battery-aggregator",
-                [f"{BUILD}/battery-aggregator", "--bus", "ADDRESS", "--data", "FOLDER", "--settings", "settings.ini"],
-                walk)
+                [f"{BUILD}/battery-aggregator", "--bus", "ADDRESS", "--data", "FOLDER", "--settings", "settings.ini"])
         if PEER:
-            measure(packs, os.path.basename(PEER), [f"{PEER}/run", "ADDRESS"], walk)
+            measure(packs, os.path.basename(PEER), [f"{PEER}/run", "ADDRESS"])
 
 
 if __name__ == "__main__":
