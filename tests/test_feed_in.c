@@ -110,7 +110,7 @@ static void the_debt_is_paid_after_the_hold_when_cells_stayed_calm(void **state)
     assert_int_equal(site->guard.state, FEED_IN_HOLDING);
     run(site, 3);
     assert_true(is_returned(site));
-    run(site, 6);
+    run(site, 1 + (int)FEED_IN_SURE_S);
     assert_int_equal(site->guard.state, FEED_IN_FREE);
     assert_false(site->guard.debt);
 }
@@ -126,7 +126,7 @@ static void the_debt_stands_until_the_setting_has_read_1_for_a_while(void **stat
     peak(site, false);
     run(site, 61);
     assert_true(is_returned(site));
-    for (int s = 0; s < 4; s++) {
+    for (int s = 0; s < (int)FEED_IN_SURE_S - 1; s++) {
         run(site, 1);
         assert_true(site->guard.debt);
     }
