@@ -16,13 +16,20 @@ static bool is_same(const struct incomplete_pack *known, const struct pack *pack
     return strcmp(known->name, pack->name) == 0;
 }
 
+/* One whose service stayed is the same, whatever it is called now: many tell only later who they are. */
 static struct incomplete_pack *find(struct incomplete *incomplete, const struct pack *pack)
 {
+    struct incomplete_pack *found = NULL;
+
     for (size_t i = 0; i < incomplete->count; i++) {
-        if (is_same(&incomplete->pack[i], pack))
-            return &incomplete->pack[i];
+        struct incomplete_pack *known = &incomplete->pack[i];
+
+        if (pack->visit != 0 && known->visit == pack->visit)
+            return known;
+        if (!found && is_same(known, pack))
+            found = known;
     }
-    return NULL;
+    return found;
 }
 
 static void drop(struct incomplete *incomplete, struct incomplete_pack *known)
@@ -78,6 +85,7 @@ static void note(struct incomplete *incomplete, const struct pack *pack, bool al
     snprintf(known->name, sizeof known->name, "%s", pack->name);
     if (pack->reading.serial[0])
         snprintf(known->serial, sizeof known->serial, "%s", alone ? pack->reading.serial : "");
+    known->visit = pack->visit;
     known->charge_voltage_max_V = pack->last.charge_voltage_max_V;
     known->highest_cell_V = pack_highest_cell_V(pack, NULL);
     known->lowest_cell_V = pack_lowest_cell_V(pack, NULL);
