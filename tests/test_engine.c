@@ -447,6 +447,31 @@ static void an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on(void 
     assert_near(limits->charge_voltage.value, 50, 1e-9);
 }
 
+static void one_that_tells_later_that_ignore_names_it_lowers_nothing_from_then_on(void **state)
+{
+    struct bench *bench = *state;
+    const struct aggregate *out = &bench->engine.aggregate;
+    struct config other = bench->config;
+
+    other.ignore.count = 1;
+    strcpy(other.ignore.pattern[0], "Boat");
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    bench->device = arrive_incomplete(bench);
+    step_at(bench, 10);
+    set_of(bench, bench->device, "/Connected", 0); /* its driver has lost it: that says nothing of it */
+    step_at(bench, 11);
+    assert_near(out->limits.charge_voltage.value, 50, 1e-9);
+    assert_string_equal(out->incomplete_gone.name, "B");
+    set_of(bench, bench->device, "/Connected", 1);
+    step_at(bench, 12);
+    assert_near(out->limits.charge_voltage.value, 50, 1e-9);
+    say_text(bench, "/CustomName", "Boat");
+    engine_settled(&bench->engine, bench->device, false);
+    step_at(bench, 13);
+    assert_near(out->limits.charge_voltage.value, 55.2, 1e-9);
+    assert_string_equal(out->incomplete_gone.name, "");
+}
+
 /* It starts an engine, is full, and never shows all: for ever. 24 V is more than half of 48. */
 static void a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm(void **state)
 {
@@ -512,6 +537,7 @@ int main(void)
         TEST(what_an_incomplete_pack_shows_lowers_limits),
         TEST(one_that_tells_later_who_it_is_leaves_nothing_behind_under_its_first_name),
         TEST(an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on),
+        TEST(one_that_tells_later_that_ignore_names_it_lowers_nothing_from_then_on),
         TEST(a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm),
         TEST(with_our_own_limits_the_cells_of_an_incomplete_pack_count),
     };
