@@ -368,6 +368,8 @@ static void note_ages(struct daemon *daemon)
             monitor_ask(daemon->monitor, service, NULL); /* nothing else of ours is answered then */
     }
     system_settings_watch(&daemon->system_settings, settings_s);
+    if (daemon->engine.aggregator.feed_in.state == FEED_IN_RETURNING)
+        system_settings_probe(&daemon->system_settings);
 }
 
 /* What comes and goes does so in company: afterwards, and once for all of them. */

@@ -210,6 +210,8 @@ bool engine_settled(struct engine *engine, struct device *device, bool first)
         return false;
     if (device->role == ROLE_NOT_IN_BANK && before != ROLE_NOT_IN_BANK)
         report_not_in_bank(device);
+    if (before == ROLE_PACK && device->naming == NAMED_IGNORED) /* it told only now that it is meant */
+        incomplete_forget(&engine->aggregator.incomplete, &device->pack);
     engine->packs_changed = true;
     return true;
 }

@@ -448,6 +448,52 @@ static void another_of_the_same_name_frees_nothing(void **state)
     assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
 }
 
+/* Some makes give all their packs one serial. */
+static void give_serial(struct pack *pack, const char *serial)
+{
+    snprintf(pack->reading.serial, sizeof pack->reading.serial, "%s", serial);
+}
+
+static void of_two_incomplete_packs_with_one_serial_each_counts(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[2] = {NULL, &bench->pack[2]};
+
+    bench->pack[2].reading.soc_pct = NAN;
+    give_serial(&bench->pack[2], "SN-B");
+    begin_with_an_incomplete_one(bench, incomplete);
+    bench->in.incomplete_count = 2;
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+    assert_near(bench->out.limits.discharge_current.value, 0, 0);
+    incomplete[0] = &bench->pack[2];
+    bench->in.incomplete_count = 1; /* B goes */
+    step(bench, 2);
+    step(bench, 61);
+    assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+    step(bench, 62);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
+static void a_pack_of_the_bank_with_the_serial_of_an_incomplete_one_frees_nothing(void **state)
+{
+    struct bench *bench = *state;
+    const struct pack *incomplete[1];
+
+    give_serial(&bench->pack[0], "SN-B");
+    begin_with_an_incomplete_one(bench, incomplete);
+    step(bench, 1);
+    assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+    bench->in.incomplete_count = 0;
+    for (int second = 2; second < 62; second++) {
+        step(bench, second);
+        assert_near(bench->out.limits.charge_voltage.value, 50, 1e-9);
+        assert_string_equal(bench->out.incomplete_gone.name, "B");
+    }
+    step(bench, 62);
+    assert_near(bench->out.limits.charge_voltage.value, 55.2, 1e-9);
+}
+
 static void one_that_is_gone_and_lowered_nothing_is_no_alarm(void **state)
 {
     struct bench *bench = *state;
@@ -1341,6 +1387,8 @@ int main(void)
         TEST(one_that_was_gone_and_comes_back_is_waited_for_anew),
         TEST(one_that_becomes_whole_leads_like_any_other),
         TEST(another_of_the_same_name_frees_nothing),
+        TEST(of_two_incomplete_packs_with_one_serial_each_counts),
+        TEST(a_pack_of_the_bank_with_the_serial_of_an_incomplete_one_frees_nothing),
         TEST(one_that_is_gone_and_lowered_nothing_is_no_alarm),
         TEST(an_incomplete_pack_that_is_a_string_by_itself_lowers_limits),
         TEST(the_part_of_a_lost_pack_stays_in_capacity_and_soc),

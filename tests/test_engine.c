@@ -385,6 +385,39 @@ static void what_an_incomplete_pack_shows_lowers_limits(void **state)
     assert_near(limits->discharge_current.value, 120, 1e-9);
 }
 
+/* A driver that has just started blocks until its BMS has looked around, and tells only then who it is. */
+static void one_that_tells_later_who_it_is_leaves_nothing_behind_under_its_first_name(void **state)
+{
+    struct bench *bench = *state;
+    const struct aggregate *out = &bench->engine.aggregate;
+    struct device *b = arrive_incomplete(bench);
+
+    set_of(bench, b, "/Io/AllowToCharge", 0);
+    step_at(bench, 10);
+    assert_near(out->limits.charge_current.value, 0, 0);
+    bench->device = b;
+    say_text(bench, "/CustomName", "Shed");
+    say_text(bench, "/Serial", "SN-B");
+    set_of(bench, b, "/Io/AllowToCharge", 1);
+    step_at(bench, 11);
+    assert_near(out->limits.charge_current.value, 100, 1e-9);
+    assert_string_equal(out->incomplete_gone.name, "");
+    set_of(bench, b, "/Io/AllowToCharge", 0);
+    step_at(bench, 12);
+    say_text(bench, "/CustomName", "House");
+    set_of(bench, b, "/Info/MaxChargeVoltage", 55.2); /* now it is whole */
+    set_of(bench, b, "/Info/MaxDischargeCurrent", 120);
+    set_of(bench, b, "/Dc/0/Current", 10);
+    set_of(bench, b, "/Soc", 50);
+    set_of(bench, b, "/System/NrOfCellsPerBattery", 16);
+    set_of(bench, b, "/Io/AllowToCharge", 1);
+    step_at(bench, 13);
+    assert_near(out->packs_online, 2, 0);
+    assert_near(out->limits.charge_voltage.value, 55.2, 1e-9);
+    assert_true(out->limits.charge_current.value > 0);
+    assert_string_equal(out->incomplete_gone.name, "");
+}
+
 /* Who names it in IGNORE means it; what another one lowered before it went is not meant. */
 static void an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on(void **state)
 {
@@ -412,6 +445,31 @@ static void an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on(void 
     assert_true(engine_reconfigure(&bench->engine, &other));
     step_at(bench, 15);
     assert_near(limits->charge_voltage.value, 50, 1e-9);
+}
+
+static void one_that_tells_later_that_ignore_names_it_lowers_nothing_from_then_on(void **state)
+{
+    struct bench *bench = *state;
+    const struct aggregate *out = &bench->engine.aggregate;
+    struct config other = bench->config;
+
+    other.ignore.count = 1;
+    strcpy(other.ignore.pattern[0], "Boat");
+    assert_true(engine_reconfigure(&bench->engine, &other));
+    bench->device = arrive_incomplete(bench);
+    step_at(bench, 10);
+    set_of(bench, bench->device, "/Connected", 0); /* its driver has lost it: that says nothing of it */
+    step_at(bench, 11);
+    assert_near(out->limits.charge_voltage.value, 50, 1e-9);
+    assert_string_equal(out->incomplete_gone.name, "B");
+    set_of(bench, bench->device, "/Connected", 1);
+    step_at(bench, 12);
+    assert_near(out->limits.charge_voltage.value, 50, 1e-9);
+    say_text(bench, "/CustomName", "Boat");
+    engine_settled(&bench->engine, bench->device, false);
+    step_at(bench, 13);
+    assert_near(out->limits.charge_voltage.value, 55.2, 1e-9);
+    assert_string_equal(out->incomplete_gone.name, "");
 }
 
 /* It starts an engine, is full, and never shows all: for ever. 24 V is more than half of 48. */
@@ -477,7 +535,9 @@ int main(void)
         TEST(two_packs_of_one_name_are_not_two_of_bank),
         TEST(with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it),
         TEST(what_an_incomplete_pack_shows_lowers_limits),
+        TEST(one_that_tells_later_who_it_is_leaves_nothing_behind_under_its_first_name),
         TEST(an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on),
+        TEST(one_that_tells_later_that_ignore_names_it_lowers_nothing_from_then_on),
         TEST(a_battery_of_another_voltage_lowers_nothing_and_is_no_alarm),
         TEST(with_our_own_limits_the_cells_of_an_incomplete_pack_count),
     };

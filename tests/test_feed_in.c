@@ -110,7 +110,7 @@ static void the_debt_is_paid_after_the_hold_when_cells_stayed_calm(void **state)
     assert_int_equal(site->guard.state, FEED_IN_HOLDING);
     run(site, 3);
     assert_true(is_returned(site));
-    run(site, 6);
+    run(site, 1 + (int)FEED_IN_SURE_S);
     assert_int_equal(site->guard.state, FEED_IN_FREE);
     assert_false(site->guard.debt);
 }
@@ -126,7 +126,7 @@ static void the_debt_stands_until_the_setting_has_read_1_for_a_while(void **stat
     peak(site, false);
     run(site, 61);
     assert_true(is_returned(site));
-    for (int s = 0; s < 4; s++) {
+    for (int s = 0; s < (int)FEED_IN_SURE_S - 1; s++) {
         run(site, 1);
         assert_true(site->guard.debt);
     }
@@ -153,6 +153,21 @@ static void a_settings_service_that_restarts_and_has_forgotten_is_told_again(voi
     run(site, 2);
     assert_true(site->in.setting == 1);
     assert_true(site->guard.debt);
+}
+
+static void settings_that_were_away_are_told_at_once_however_often_they_were_told_before(void **state)
+{
+    struct site *site = *state;
+
+    site->refuses = true;
+    peak(site, true);
+    run(site, 130); /* pauses of a minute by now */
+    site->in.setting = NAN;
+    run(site, 2);
+    site->in.setting = 1;
+    site->refuses = false;
+    run(site, 1);
+    assert_true(site->in.setting == 0);
 }
 
 static void a_hand_that_turns_it_off_after_the_return_has_its_way(void **state)
@@ -516,6 +531,7 @@ int main(void)
         TEST(the_debt_is_paid_after_the_hold_when_cells_stayed_calm),
         TEST(the_debt_stands_until_the_setting_has_read_1_for_a_while),
         TEST(a_settings_service_that_restarts_and_has_forgotten_is_told_again),
+        TEST(settings_that_were_away_are_told_at_once_however_often_they_were_told_before),
         TEST(a_hand_that_turns_it_off_after_the_return_has_its_way),
         TEST(a_peak_while_the_settings_are_away_begins_the_wait_anew),
         TEST(a_peak_while_it_is_returned_to_settings_that_are_away_holds_again),

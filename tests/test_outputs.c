@@ -123,6 +123,29 @@ static void names_that_a_path_cannot_tell_apart_are_numbered(void **state)
     assert_near(shown_V(shown, "/Voltages/_3_Cell1"), 3.1, 1e-9);
 }
 
+/* Packs named by hand may have the very name that another is given. */
+static void no_number_makes_a_name_that_another_pack_has(void **state)
+{
+    struct shown *shown = *state;
+    char longest[READING_TEXT_MAX];
+
+    fill(&shown->pack[0], "House 1", 1, 3.3);
+    fill(&shown->pack[1], "House-1", 1, 3.2);
+    fill(&shown->pack[2], "House1_2", 1, 3.1);
+    assert_true(outputs_set_cells(shown->outputs, shown->packs, 3));
+    assert_near(shown_V(shown, "/Voltages/House1_Cell1"), 3.3, 1e-9);
+    assert_near(shown_V(shown, "/Voltages/House1_2__Cell1"), 3.2, 1e-9);
+    assert_near(shown_V(shown, "/Voltages/House1_2_Cell1"), 3.1, 1e-9);
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    fill(&shown->pack[1], longest, 1, 3.2);
+    fill(&shown->pack[2], longest, 1, 3.1);
+    assert_true(outputs_set_cells(shown->outputs, shown->packs, 3));
+    assert_near(shown_V(shown, "/Voltages/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx_Cell1"), 3.2, 1e-9);
+    assert_near(shown_V(shown, "/Voltages/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx_3_Cell1"), 3.1,
+                1e-9);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -133,6 +156,7 @@ int main(void)
         TEST(packs_that_change_places_keep_their_cells),
         TEST(a_pack_that_goes_leaves_no_voltage_behind),
         TEST(names_that_a_path_cannot_tell_apart_are_numbered),
+        TEST(no_number_makes_a_name_that_another_pack_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/alarms.h"
 #include "core/reading.h"
@@ -51,6 +52,7 @@ struct pack {
     struct pack_last last;   /* kept by pack_remember */
     struct pack_cells cells; /* likewise */
     bool in_series;          /* a string of packs, see series.h: what it calls a cell names the pack too */
+    uint32_t visit; /* counts services as they come: the same for as long as its own stays; 0 = none */
 };
 
 /* An unnamed pack that has shown nothing yet. */

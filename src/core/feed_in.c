@@ -155,11 +155,12 @@ static void step_returning(struct feed_in *guard, const struct feed_in_input *in
         pay(guard, out);
 }
 
-/* Nobody there to write to, and who comes back may have forgotten. */
+/* Nobody there to write to, and who comes back may have forgotten, and is told at once. */
 static void step_without_settings(struct feed_in *guard, const struct feed_in_input *in, double dt_s,
                                   struct feed_in_output *out)
 {
     guard->returned_s = NAN;
+    forget_tries(guard);
     if (guard->state == FEED_IN_HOLDING)
         count_hold(guard, in, dt_s);
     else if (guard->state == FEED_IN_RETURNING && in->danger)

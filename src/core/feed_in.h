@@ -62,7 +62,9 @@ struct feed_in_output {
 /* Begins with a stored debt (held_s of it already over), or free. */
 void feed_in_init(struct feed_in *guard, bool debt, double held_s);
 
-#define FEED_IN_SURE_S 5.0 /* more than a call waits for its answer: who hangs is known by then */
+/* localsettings has on flash after 2 s what it reads; one that hangs over that is asked within a second,
+ * waited for 3 s, and known by then to hang. */
+#define FEED_IN_SURE_S 8.0
 
 /* One step. Into holding at once when danger and the setting is 1; a setting of 0 in FREE is the user's
  * and stays. Out of it when the rule holds and min_hold is over; a peak within the hour after a return

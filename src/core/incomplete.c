@@ -16,13 +16,20 @@ static bool is_same(const struct incomplete_pack *known, const struct pack *pack
     return strcmp(known->name, pack->name) == 0;
 }
 
+/* One whose service stayed is the same, whatever it is called now: many tell only later who they are. */
 static struct incomplete_pack *find(struct incomplete *incomplete, const struct pack *pack)
 {
+    struct incomplete_pack *found = NULL;
+
     for (size_t i = 0; i < incomplete->count; i++) {
-        if (is_same(&incomplete->pack[i], pack))
-            return &incomplete->pack[i];
+        struct incomplete_pack *known = &incomplete->pack[i];
+
+        if (pack->visit != 0 && known->visit == pack->visit)
+            return known;
+        if (!found && is_same(known, pack))
+            found = known;
     }
-    return NULL;
+    return found;
 }
 
 static void drop(struct incomplete *incomplete, struct incomplete_pack *known)
@@ -54,7 +61,18 @@ static struct incomplete_pack *place(struct incomplete *incomplete)
     return longest;
 }
 
-static void note(struct incomplete *incomplete, const struct pack *pack)
+static size_t count_serial(const struct pack *const packs[], size_t n, const char *serial)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += strcmp(packs[i]->reading.serial, serial) == 0;
+    return count;
+}
+
+/* alone: no other pack that is here has its serial. Of those of a make that gives all the same, none may
+ * stand in for another. */
+static void note(struct incomplete *incomplete, const struct pack *pack, bool alone)
 {
     struct incomplete_pack *known = find(incomplete, pack);
 
@@ -66,7 +84,8 @@ static void note(struct incomplete *incomplete, const struct pack *pack)
     }
     snprintf(known->name, sizeof known->name, "%s", pack->name);
     if (pack->reading.serial[0])
-        snprintf(known->serial, sizeof known->serial, "%s", pack->reading.serial);
+        snprintf(known->serial, sizeof known->serial, "%s", alone ? pack->reading.serial : "");
+    known->visit = pack->visit;
     known->charge_voltage_max_V = pack->last.charge_voltage_max_V;
     known->highest_cell_V = pack_highest_cell_V(pack, NULL);
     known->lowest_cell_V = pack_lowest_cell_V(pack, NULL);
@@ -81,8 +100,12 @@ void incomplete_look(struct incomplete *incomplete, const struct pack *const pac
 {
     for (size_t i = 0; i < incomplete->count; i++)
         incomplete->pack[i].here = false;
-    for (size_t i = 0; i < n; i++)
-        note(incomplete, packs[i]);
+    for (size_t i = 0; i < n; i++) {
+        const char *serial = packs[i]->reading.serial;
+
+        note(incomplete, packs[i],
+             count_serial(packs, n, serial) + count_serial(members, member_count, serial) == 1);
+    }
     for (size_t i = 0; i < member_count && incomplete->count > 0; i++)
         incomplete_forget(incomplete, members[i]);
     for (size_t i = incomplete->count; i-- > 0;) {

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/bank.h"
 #include "core/config.h"
@@ -20,6 +21,7 @@ struct incomplete {
     size_t count;
     struct incomplete_pack {
         char name[READING_TEXT_MAX], serial[READING_TEXT_MAX];
+        uint32_t visit;
         double charge_voltage_max_V; /* NAN = it never told, as the next two */
         double highest_cell_V, lowest_cell_V;
         bool blocks_charge, blocks_discharge;

@@ -54,6 +54,8 @@ struct device *devices_add(struct devices *devices, const char *service, enum de
     device->device_class = device_class;
     device->heard_s = device->incomplete_s = NAN;
     reading_clear(device);
+    if (device_class == CLASS_BATTERY)
+        device->pack.visit = ++devices->visits;
     devices->device[devices->count++] = device;
     return device;
 }

@@ -76,6 +76,7 @@ struct devices {
     const struct inputs *inputs;
     struct device *device[DEVICES_MAX]; /* sorted: instance, then service, once known */
     size_t count;
+    uint32_t visits; /* of batteries so far: each has its number */
 };
 
 /* The class of a service by its name; false when we do not read it at all. Our own name and those of

@@ -207,6 +207,7 @@ static const struct {
 enum {
     OUTPUTS_COUNT = sizeof outputs_table / sizeof *outputs_table,
     OUTPUT_PATH_MAX = 128,
+    ELEMENT_MAX = READING_TEXT_MAX + 16,                      /* a name, and what is added to it */
     ITEMS_MAX = OUTPUTS_PACKS_MAX * (READING_CELLS_MAX + 64), /* names that change leave theirs behind */
 };
 
@@ -325,21 +326,34 @@ static void path_element(const char *name, char *element, size_t size)
     element[used] = '\0';
 }
 
-/* The pack's part of the path; numbered when it would be empty or that of a pack before it. */
-static void cell_element(const struct pack *const packs[], size_t index, char *element, size_t size)
+/* Whether one of these, other than the one at index, has a name that leads to this element. */
+static bool is_name_of_another(const struct pack *const packs[], size_t n, size_t index, const char *element)
 {
-    bool shared;
-
-    path_element(packs[index]->name, element, size);
-    shared = !*element;
-    for (size_t i = 0; i < index && !shared; i++) {
+    for (size_t i = 0; i < n; i++) {
         char other[READING_TEXT_MAX];
 
         path_element(packs[i]->name, other, sizeof other);
-        shared = strcmp(element, other) == 0;
+        if (i != index && strcmp(element, other) == 0)
+            return true;
     }
-    if (shared)
-        snprintf(element + strlen(element), size - strlen(element), "_%zu", index + 1);
+    return false;
+}
+
+/* The pack's part of the path; numbered when it would be empty or that of a pack before it, in a way that no
+ * name of another has already. */
+static void cell_element(const struct pack *const packs[], size_t n, size_t index, char *element)
+{
+    size_t used;
+
+    path_element(packs[index]->name, element, READING_TEXT_MAX);
+    if (*element && !is_name_of_another(packs, index, index, element))
+        return;
+    used = strlen(element);
+    used += (size_t)snprintf(element + used, ELEMENT_MAX - used, "_%zu", index + 1);
+    while (used + 1 < ELEMENT_MAX && is_name_of_another(packs, n, index, element)) {
+        element[used++] = '_';
+        element[used] = '\0';
+    }
 }
 
 /* The item of a cell, a new one if need be; -1 when there is no room. */
@@ -355,10 +369,10 @@ static int find_cell(struct outputs *outputs, const struct pack *const packs[], 
         "A cell, with SEND_CELL_VOLTAGES; the name of the pack without what a path cannot have",
         false};
     struct item_def def = like;
-    char element[READING_TEXT_MAX], path[OUTPUT_PATH_MAX];
+    char element[ELEMENT_MAX], path[OUTPUT_PATH_MAX];
     int item;
 
-    cell_element(packs, index, element, sizeof element);
+    cell_element(packs, outputs->rows, index, element);
     snprintf(path, sizeof path, "/Voltages/%s_Cell%zu", element, cell + 1);
     item = items_find(outputs->items, path);
     if (item >= 0 || items_count(outputs->items) >= ITEMS_MAX)

@@ -52,6 +52,30 @@ bool system_settings_silent(const struct system_settings *settings)
     return settings->silent;
 }
 
+static void on_probed(void *ctx, DBusMessage *reply)
+{
+    struct system_settings *settings = ctx;
+
+    settings->probed = false;
+    is_unanswered(settings, reply);
+}
+
+void system_settings_probe(struct system_settings *settings)
+{
+    DBusMessage *call;
+
+    if (!settings->here || settings->silent || settings->probed ||
+        !bus_may_ask(settings->bus, settings->owner))
+        return;
+    call =
+        dbus_message_new_method_call(settings->owner, SETTINGS_FEED_IN_PATH, BUSITEM_INTERFACE, "GetValue");
+    if (!call)
+        return;
+    settings->probed = true;
+    bus_call(settings->bus, call, 0, on_probed, settings);
+    dbus_message_unref(call);
+}
+
 int system_settings_parse_instance(const char *class_and_instance)
 {
     char *end;

@@ -22,6 +22,7 @@ struct system_settings {
     bool added;                   /* it answered when ours were registered, be it that it refused */
     bool silent;                  /* it has not answered a call of ours in time, nor been heard since */
     bool silence_said;
+    bool probed;    /* it is asked whether it lives, no answer yet */
     double heard_s; /* when it was heard last, while it is not silent; NAN = it was not yet */
     bool answered;  /* it told, or refused; or did not answer in time */
     int instance;   /* ours: the wish until the service says otherwise */
@@ -45,6 +46,10 @@ void system_settings_watch(struct system_settings *settings, double heard_s);
 
 /* It hangs: what was written is done when it answers again, and what it reads is from before. */
 bool system_settings_silent(const struct system_settings *settings);
+
+/* Asks it for a sign of life: one that took what we wrote and hangs before that is on its disk is silent by
+ * the time that a call may take. Once a second while it matters. */
+void system_settings_probe(struct system_settings *settings);
 
 /* True when instance and name are as good as they will get: told, or nobody there to tell. */
 bool system_settings_ready(const struct system_settings *settings);

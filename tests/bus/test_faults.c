@@ -732,6 +732,37 @@ static void a_hold_that_settings_that_hang_never_did_is_returned_when_they_wake_
     await_feed_in(h, "1");
 }
 
+/* It took the 1 and hangs before that is on its disk: if it is killed then, it comes back with the 0. */
+static void what_settings_took_before_they_hung_is_not_taken_for_kept(void **state)
+{
+    struct harness *h = *state;
+    struct world *world;
+    char *kept;
+
+    fleet_start(h, "--packs 0 --mppts 0 --quiet --no-system");
+    harness_set_text_of(h, HARNESS_SETTINGS, FEED_IN, "1");
+    harness_pack_add(h, "ttyUSB0", "'/DeviceInstance': 1," CALM);
+    world = harness_daemon_start_in_world(h, CONTROL "FEED_IN_MIN_HOLD = 1\n");
+    harness_await_aggregate(h);
+    harness_pack_set(h, "ttyUSB0", PEAK);
+    await_feed_in(h, "0");
+    harness_pack_set(h, "ttyUSB0", CALM);
+    await_feed_in(h, "1");
+    kill(fleet.pid, SIGSTOP);
+    for (int second = 0; second < 30; second++) {
+        world->monotonic_s++;
+        harness_daemon_sync(h);
+        harness_daemon_sync(h);
+    }
+    kept = harness_data_read(h, "state.ini");
+    assert_non_null(strstr(kept, "feed_in_debt = 1"));
+    free(kept);
+    harness_await_log(h, HARNESS_SETTINGS " does not answer");
+    kill(fleet.pid, SIGCONT);
+    harness_await_exactly(h, "/Info/FeedIn", 0);
+    await_feed_in(h, "1");
+}
+
 static void names_that_are_given_while_settings_hang_end_with_the_last(void **state)
 {
     struct harness *h = *state;
@@ -814,6 +845,7 @@ int main(void)
         fault_test(no_limit_rises_because_one_that_was_never_whole_goes),
         fault_test(settings_that_hang_for_hours_take_nobody_away_and_do_what_they_were_told),
         fault_test(a_hold_that_settings_that_hang_never_did_is_returned_when_they_wake_up),
+        fault_test(what_settings_took_before_they_hung_is_not_taken_for_kept),
         fault_test(names_that_are_given_while_settings_hang_end_with_the_last),
         fault_test(one_that_talks_and_never_answers_takes_nobody_away),
         fault_test(one_that_begins_to_answer_after_minutes_is_found),
