@@ -816,11 +816,12 @@ static void secure_streams(void)
 
 int daemon_run(const struct daemon_options *options)
 {
-    struct daemon *daemon = calloc(1, sizeof *daemon);
+    struct daemon *daemon;
     int status = 1;
 
     secure_streams();
     tidy_begin();
+    daemon = calloc(1, sizeof *daemon);
     if (!daemon)
         return status;
     daemon->options = options;
