@@ -103,14 +103,20 @@ static void one_that_goes_when_every_place_is_taken_gives_way_to_one_that_comes(
 
     for (size_t i = 0; i <= INCOMPLETE_MAX; i++)
         show(&yard->pack[i], 50 + (double)i / 100);
+    show(&yard->pack[0], 39);
     look(yard, 0, INCOMPLETE_MAX, 0);
-    show(&yard->pack[INCOMPLETE_MAX], 40);
-    look(yard, 1, INCOMPLETE_MAX - 1, 1); /* P0 goes, ... */
-    assert_near(yard->limits.charge_voltage.value, 50, 1e-9);
+    show(&yard->pack[INCOMPLETE_MAX], 38);
+    yard->packs[0] = &yard->pack[5]; /* P5 goes, ... */
+    yard->packs[5] = &yard->pack[0];
+    look(yard, 1, INCOMPLETE_MAX - 1, 1);
+    assert_near(yard->limits.charge_voltage.value, 39, 1e-9);
     look(yard, 1, INCOMPLETE_MAX, 2); /* ... and another comes */
-    assert_near(yard->limits.charge_voltage.value, 40, 1e-9);
-    look(yard, 1, INCOMPLETE_MAX - 1, 3);
-    assert_string_equal(yard->gone.name, "P64");
+    assert_near(yard->limits.charge_voltage.value, 38, 1e-9);
+    show(&yard->pack[INCOMPLETE_MAX], 41);
+    look(yard, 1, INCOMPLETE_MAX, 3);
+    assert_near(yard->limits.charge_voltage.value, 39, 1e-9); /* P0 has kept its place */
+    look(yard, 1, INCOMPLETE_MAX - 1, 4);
+    assert_near(yard->limits.charge_voltage.value, 39, 1e-9);
 }
 
 static void a_block_counts_where_packs_that_block_stop_the_bank(void **state)
