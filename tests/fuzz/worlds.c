@@ -31,6 +31,7 @@ struct world {
     bool had_voltage; /* a CVL was known once */
     bool lived;       /* for a step */
     bool was_away[PACKS_MOST];
+    struct pack_reading had[PACKS_MOST]; /* what the packs showed in the step before */
     char wrong[300];
 };
 
@@ -176,6 +177,7 @@ static void change_packs(struct world *world)
 {
     for (size_t i = 0; i < world->packs; i++) {
         world->was_away[i] = world->away[i];
+        world->had[i] = world->pack[i].reading;
         if (chance(world, 0.6))
             measure(world, &world->pack[i], between(world, 2.7, 3.6));
         if (i > 0 && chance(world, 0.1)) /* what they give each other is no current of the bank */
@@ -352,7 +354,8 @@ static const char *check(struct world *world, const struct aggregator_input *in)
 }
 
 /* The same step from the same state with one number less: no limit is above both what it is with that
- * number and what it was. */
+ * number and what it was. Not where it was unknown before: a current that has been silent for LOST_GRACE is
+ * forgotten, and holds nothing back when it shows again and is gone. */
 static const char *check_unknown(struct world *world, const struct aggregator *before,
                                  const struct aggregator_input *in, const double was[3])
 {
@@ -362,6 +365,8 @@ static const char *check_unknown(struct world *world, const struct aggregator *b
     struct pack *pack = &world->pack[one_of(world, world->packs)];
     struct pack kept = *pack;
     double *number = any_number(world, pack);
+    const struct pack_reading *had = &world->had[pack - world->pack];
+    bool was_known = !isnan(*(&had->voltage_V + (number - &pack->reading.voltage_V)));
     const struct limits *with = &world->out.limits;
     const struct limits *without = &out.limits;
     double pairs[3][2];
@@ -377,7 +382,7 @@ static const char *check_unknown(struct world *world, const struct aggregator *b
     pairs[2][0] = with->discharge_current.value;
     pairs[2][1] = without->discharge_current.value;
     for (int i = 0; i < 3; i++) {
-        if (pairs[i][1] > pairs[i][0] + SHOWN_STEP && !(pairs[i][1] <= was[i] + SHOWN_STEP)) {
+        if (was_known && pairs[i][1] > pairs[i][0] + SHOWN_STEP && !(pairs[i][1] <= was[i] + SHOWN_STEP)) {
             size_t index = (size_t)(number - &pack->reading.voltage_V);
 
             *pack = kept;
