@@ -591,8 +591,14 @@ static void those_who_are_listed_are_asked_for_in_turn_and_scanned_together(void
         tell_owner(house, i);
     }
     assert_int_equal(fake_bus_calls(house->bus), LISTED);
-    for (size_t i = 0; i < LISTED; i++)
-        assert_string_equal(dbus_message_get_member(fake_bus_call(house->bus, i)), "GetItems");
+    for (size_t i = 0; i < LISTED; i++) {
+        DBusMessage *call = fake_bus_call(house->bus, i);
+        char owner[16];
+
+        snprintf(owner, sizeof owner, ":1.%zu", i); /* in the order of the list */
+        assert_string_equal(dbus_message_get_member(call), "GetItems");
+        assert_string_equal(dbus_message_get_destination(call), owner);
+    }
 }
 
 static void a_bus_that_breaks_while_it_lists_is_asked_anew(void **state)

@@ -416,16 +416,21 @@ static void names_ask_later(struct monitor *monitor)
 
 static void owners_ask(struct monitor *monitor);
 
-/* Backwards: one that is scanned may go. */
+/* In the order in which they were listed; from the beginning each time, for one that is scanned may go. */
 static void scan_those_who_wait(struct monitor *monitor)
 {
-    for (size_t i = monitor->count; i-- > 0 && !is_listing(monitor);) {
-        struct service *service = i < monitor->count ? monitor->services[i] : NULL;
+    size_t i = 0;
 
-        if (!service || !service->waits)
+    while (i < monitor->count && !is_listing(monitor)) {
+        struct service *service = monitor->services[i];
+
+        if (!service->waits) {
+            i++;
             continue;
+        }
         service->waits = false;
         service_scan(service);
+        i = 0;
     }
 }
 
