@@ -28,6 +28,7 @@
 #define VENUS_PREFIX "com.victronenergy."
 
 #define REJOIN_S 1.0
+#define TOGETHER_S 0.5 /* so long the first packs wait for those that are slower */
 
 enum { TICK_MS = 1000, FLICKER_MS = 500, RIDE_MS = 100, URGENT_PAUSE_MS = 5, TIDY_AFTER_S = 10 };
 
@@ -276,6 +277,8 @@ static void decide_presence(struct daemon *daemon, double now)
 
 /* ---- one pass ---- */
 
+static void schedule_within(struct daemon *daemon, uint64_t ms);
+
 /* What is owed stands on disk before feed-in is turned off: a power cut in between must not lose it. A
  * disk that is full does not stop us: the cell is worth more than the setting. */
 static void act_on_feed_in(struct daemon *daemon)
@@ -301,6 +304,17 @@ static bool is_worth_showing(const struct limits *before, const struct limits *n
            has_fallen(&before->discharge_current, &now->discharge_current);
 }
 
+/* At the start: others that are here have not told yet. Not for long, for one of them may hang. */
+static bool wait_for_all(struct daemon *daemon, double now)
+{
+    double left_s = TOGETHER_S - (now - daemon->bus_up_s);
+
+    if (daemon->engine.roster.count > 0 || !(left_s > 0) || !monitor_is_settling(daemon->monitor))
+        return false;
+    schedule_within(daemon, (uint64_t)(left_s * 1000) + 1);
+    return true;
+}
+
 static void update(struct daemon *daemon, bool show)
 {
     struct engine *engine = &daemon->engine;
@@ -310,6 +324,7 @@ static void update(struct daemon *daemon, bool show)
 
     daemon->updated_ms = uv_now(&daemon->loop);
     engine->settings_silent = system_settings_silent(&daemon->system_settings);
+    engine->more_to_come = wait_for_all(daemon, now);
     if (!engine_step(engine, now, &today))
         return;
     show = show || is_worth_showing(&before, &engine->aggregate.limits);
@@ -520,6 +535,8 @@ static void on_settled(void *ctx, struct monitor_service *service, bool first)
         schedule(daemon);
     if (first)
         be_untidy(daemon);
+    if (first && daemon->engine.roster.count == 0 && !monitor_is_settling(daemon->monitor))
+        schedule_within(daemon, 0); /* that was the last of those who were here before us */
     if (daemon->urgent && !daemon->stopping)
         hurry(daemon);
     else

@@ -303,7 +303,7 @@ static void on_roster_event(void *ctx, enum roster_event event, const struct ros
  * changed its name, and once a tick for those who are waited for. */
 static void look_at_roster(struct engine *engine, double now_s)
 {
-    if (!engine->packs_changed)
+    if (!engine->packs_changed || (engine->more_to_come && engine->roster.count == 0))
         return;
     engine->packs_changed = false;
     if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine)) {

@@ -32,7 +32,9 @@ struct engine {
     struct aggregate aggregate; /* the result of the last step */
     struct report report;
     struct report_unmatched unmatched;
-    bool packs_changed;   /* the roster must be looked at */
+    bool packs_changed; /* the roster must be looked at */
+    bool more_to_come; /* the caller says so: others that are here have not told yet. The first packs of a run
+                          come together, so that their places follow their instances */
     bool settings_silent; /* the caller says so: what the settings service reads may be from before our writes
                            */
     bool cannot_save;     /* the caller says so: it is shown as an alarm */

@@ -318,6 +318,53 @@ static void with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_i
     assert_near(bench->engine.aggregate.limits.discharge_current.value, 100, 1e-9);
 }
 
+static void arrive_whole(struct engine *engine, const char *service, const char *name, double instance)
+{
+    struct device *device = engine_here(engine, service);
+    const struct {
+        const char *path;
+        struct value value;
+    } told[] = {{"/ProductName", value_text("CAN")},
+                {"/CustomName", value_text(name)},
+                {"/DeviceInstance", value_number(instance)},
+                {"/Dc/0/Voltage", value_number(53)},
+                {"/Dc/0/Current", value_number(1)},
+                {"/Soc", value_number(50)},
+                {"/InstalledCapacity", value_number(280)},
+                {"/Info/MaxChargeVoltage", value_number(55)},
+                {"/Info/MaxChargeCurrent", value_number(100)},
+                {"/Info/MaxDischargeCurrent", value_number(120)},
+                {"/System/MaxCellVoltage", value_number(3.3)},
+                {"/System/MinCellVoltage", value_number(3.3)}};
+
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        engine_value(engine, device, paths_find(engine_wants(engine, service), told[i].path), &told[i].value);
+    engine_settled(engine, device, true);
+}
+
+static void the_first_packs_have_places_by_their_instances_whoever_tells_first(void **state)
+{
+    const struct calendar today = {true, 20700, 9};
+    struct engine *engine = test_calloc(1, sizeof *engine);
+    struct bench *bench = *state;
+
+    assert_true(engine_init(engine, &bench->config, NULL, NULL));
+    engine->more_to_come = true;
+    arrive_whole(engine, "com.victronenergy.battery.slow2", "Two", 2);
+    assert_false(engine_step(engine, 1, &today));
+    arrive_whole(engine, "com.victronenergy.battery.slow1", "One", 1);
+    engine->more_to_come = false;
+    assert_true(engine_step(engine, 2, &today));
+    assert_string_equal(engine->roster.entry[0].name, "One");
+    assert_string_equal(engine->roster.entry[1].name, "Two");
+    engine->more_to_come = true; /* one that comes later is shown at once */
+    arrive_whole(engine, "com.victronenergy.battery.late", "Zero", 0);
+    assert_true(engine_step(engine, 3, &today));
+    assert_string_equal(engine->roster.entry[2].name, "Zero");
+    engine_free(engine);
+    test_free(engine);
+}
+
 /* B shows that it blocks, its CVL and its cells, but never its DCL: it is not in the bank, but it is on its
  * bus bar. */
 static struct device *arrive_incomplete(struct bench *bench)
@@ -534,6 +581,7 @@ int main(void)
         TEST(a_pack_of_bank_that_never_came_is_lost_since_it_is_waited_for),
         TEST(two_packs_of_one_name_are_not_two_of_bank),
         TEST(with_our_own_limits_a_lost_pack_takes_its_part_of_the_current_with_it),
+        TEST(the_first_packs_have_places_by_their_instances_whoever_tells_first),
         TEST(what_an_incomplete_pack_shows_lowers_limits),
         TEST(one_that_tells_later_who_it_is_leaves_nothing_behind_under_its_first_name),
         TEST(an_incomplete_pack_that_is_ignored_lowers_nothing_from_then_on),

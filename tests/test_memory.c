@@ -601,6 +601,30 @@ static void those_who_are_listed_are_asked_for_in_turn_and_scanned_together(void
     }
 }
 
+static void it_settles_when_each_has_told_or_has_failed_to_once(void **state)
+{
+    struct house *house = *state;
+    struct list list;
+
+    assert_false(monitor_is_settling(house->monitor));
+    monitor_up(house->monitor);
+    list_names(house);
+    for (int i = 0; i < LISTED; i++) {
+        assert_true(monitor_is_settling(house->monitor));
+        tell_owner(house, i);
+    }
+    for (int i = 0; i < LISTED - 1; i++) {
+        DBusMessage *call = scan_begin(house, &list);
+
+        assert_true(monitor_is_settling(house->monitor));
+        list_add_pack(&list, "A", "S");
+        answer_scan(house, &list, call);
+    }
+    assert_true(monitor_is_settling(house->monitor));
+    fake_bus_answer(house->bus, 0, NULL);
+    assert_false(monitor_is_settling(house->monitor));
+}
+
 static void a_bus_that_breaks_while_it_lists_is_asked_anew(void **state)
 {
     struct house *house = *state;
@@ -624,6 +648,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(those_who_are_listed_are_asked_for_in_turn_and_scanned_together),
+        TEST(it_settles_when_each_has_told_or_has_failed_to_once),
         TEST(a_bus_that_breaks_while_it_lists_is_asked_anew),
         TEST(of_endless_new_paths_none_is_remembered),
         TEST(of_a_text_without_end_its_beginning_is_kept),

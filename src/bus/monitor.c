@@ -439,7 +439,6 @@ static void owner_answered(struct query *query, DBusMessage *reply)
     struct monitor *monitor = query->monitor;
     const char *owner = "";
 
-    monitor->owners_open--;
     if (reply && dbus_message_get_type(reply) == DBUS_MESSAGE_TYPE_METHOD_RETURN &&
         dbus_message_get_args(reply, NULL, DBUS_TYPE_STRING, &owner, DBUS_TYPE_INVALID))
         name_owned(monitor, query->name, owner);
@@ -447,6 +446,7 @@ static void owner_answered(struct query *query, DBusMessage *reply)
         name_owned(monitor, query->name, "");
     else
         names_ask_later(monitor);
+    monitor->owners_open--;
     owners_ask(monitor);
     scan_those_who_wait(monitor);
 }
@@ -637,6 +637,15 @@ struct monitor_service *monitor_find(struct monitor *monitor, const char *name)
     struct service *service = service_named(monitor, name);
 
     return service ? &service->seen : NULL;
+}
+
+bool monitor_is_settling(const struct monitor *monitor)
+{
+    bool settling = is_listing(monitor);
+
+    for (size_t i = 0; i < monitor->count && !settling; i++)
+        settling = !monitor->services[i]->seen.scanned && !monitor->services[i]->silent;
+    return settling;
 }
 
 size_t monitor_count(const struct monitor *monitor)

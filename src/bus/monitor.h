@@ -75,6 +75,10 @@ void monitor_set(struct monitor *monitor, const char *service, const char *path,
 /* The monitored service of that name, NULL when it is not here. */
 struct monitor_service *monitor_find(struct monitor *monitor, const char *name);
 
+/* True while it asks who is there, or somebody who is has neither told all it has nor failed to answer once.
+ */
+bool monitor_is_settling(const struct monitor *monitor);
+
 size_t monitor_count(const struct monitor *monitor);
 struct monitor_service *monitor_at(const struct monitor *monitor, size_t index);
 
