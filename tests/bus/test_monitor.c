@@ -1219,7 +1219,8 @@ static void a_name_that_comes_and_goes_and_never_answers_uses_up_few_calls(void 
         await(&fixture->loop, peer_owns, peer, "the name to be taken");
         fence(fixture, peer);
     }
-    assert_in_range(peer->calls, 1, 16);
+    assert_in_range(peer->calls, 1,
+                    32); /* 16 at once; more where that took so long that some were given up */
     peer_open(fixture, 1, OTHER_BATTERY, ANSWERS_ITEMS);
     await(&fixture->loop, is_scanned, other, "the other's scan");
     assert_scanned_well(fixture, other);
