@@ -306,11 +306,8 @@ static void look_at_roster(struct engine *engine, double now_s)
     if (!engine->packs_changed || (engine->more_to_come && engine->roster.count == 0))
         return;
     engine->packs_changed = false;
-    if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine)) {
+    if (roster_update(&engine->roster, &engine->devices, now_s, on_roster_event, engine))
         show_packs(engine, now_s);
-        if (engine->config.send_cell_voltages)
-            outputs_forget_cells(engine->outputs);
-    }
 }
 
 static void look_at_current(struct engine *engine, const struct aggregator_input *in,

@@ -359,8 +359,9 @@ static void cell_element(const struct pack *const packs[], size_t n, size_t inde
 /* The item of a cell, a new one if need be; -1 when there is no room. */
 static int find_cell(struct outputs *outputs, const struct pack *const packs[], size_t index, size_t cell)
 {
-    static const struct item_def like = {
-        NULL,
+    char element[ELEMENT_MAX], path[OUTPUT_PATH_MAX];
+    const struct item_def def = {
+        path,
         'd',
         3,
         ROUND_NEAREST,
@@ -368,8 +369,6 @@ static int find_cell(struct outputs *outputs, const struct pack *const packs[], 
         NULL,
         "A cell, with SEND_CELL_VOLTAGES; the name of the pack without what a path cannot have",
         false};
-    struct item_def def = like;
-    char element[ELEMENT_MAX], path[OUTPUT_PATH_MAX];
     int item;
 
     cell_element(packs, outputs->rows, index, element);
@@ -377,7 +376,6 @@ static int find_cell(struct outputs *outputs, const struct pack *const packs[], 
     item = items_find(outputs->items, path);
     if (item >= 0 || items_count(outputs->items) >= ITEMS_MAX)
         return item;
-    def.path = path;
     return items_add(outputs->items, &def);
 }
 

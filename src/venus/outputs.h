@@ -35,7 +35,7 @@ void outputs_set_identity(struct outputs *outputs, const struct outputs_identity
  * false when there are so many that some cells have no place. */
 bool outputs_set_cells(struct outputs *outputs, const struct pack *const packs[], size_t n);
 
-/* The packs or their names changed: what outputs_set_cells showed is unknown until it is called again. */
+/* What outputs_set_cells showed is unknown until it is called again, as it is when its packs change. */
 void outputs_forget_cells(struct outputs *outputs);
 
 /* The item of /CustomName, which users may write. */

@@ -1163,7 +1163,7 @@ static void a_service_that_never_answers_is_asked_four_times_until_it_is_heard(v
     peer->answers = ANSWERS_NOTHING;
     peer->calls = 0;
     service = monitor_find(fixture->monitor, BATTERY);
-    for (int i = 0; i < 8; i++) { /* four, of 3, 3, 6 s and no end */
+    for (int i = 0; i < 8; i++) { /* it is asked in four of them */
         monitor_ask(fixture->monitor, service, NULL);
         let_pass(fixture, BUS_CALL_TIMEOUT_MS + 50);
     }
